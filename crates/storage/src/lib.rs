@@ -1,1 +1,12 @@
-//! placeholder
+//! All SQL of the service but the queue's: one file per table or aggregate, each function one statement or one short transaction step.
+//!
+//! Callers get a [`Store`] (a pool) for reads and single statements and a [`Tx`] for everything that must happen together.
+
+mod store;
+mod wake_ups;
+
+pub use store::{Error, Result, Store, Tx};
+pub use wake_ups::WAKE_UP_CHANNEL;
+
+/// Our own migrations. The queue's columns stand on apalis' table: run `tuberry_jobs::queue::migrate`, which does both in order.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

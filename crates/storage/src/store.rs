@@ -1,0 +1,82 @@
+//! The connection pool and the transaction that wakes the queue after its commit.
+
+use crate::wake_ups::WakeUps;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// PostgreSQL refused, could not be reached, or answered something that the types forbid.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The caller no longer owns the account (or login) on whose behalf it writes: another worker took it over.
+    #[error("the lease was taken over by another worker")]
+    Fenced,
+    /// A row holds what this version cannot read, for example a sealed value under an unknown key.
+    #[error("unreadable row: {0}")]
+    Unreadable(String),
+}
+
+/// Result of a storage call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The pool. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    wake_ups: WakeUps,
+}
+
+impl Store {
+    /// Opens a pool of at most `max_connections` to `url`. Connections are made when first needed, in UTC.
+    pub fn open(url: &str, max_connections: u32) -> Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.options([("TimeZone", "UTC")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .max_lifetime(Duration::from_secs(3600))
+            .connect_lazy_with(options);
+        Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool })
+    }
+
+    /// For reads and single statements.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction, the only way to enqueue jobs.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx { inner: self.pool.begin().await?, wake: BTreeSet::new(), wake_ups: self.wake_ups.clone() })
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it rolls back.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    wake: BTreeSet<String>,
+    wake_ups: WakeUps,
+}
+
+impl Tx {
+    /// The connection, for statements of this transaction.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// Asks for a wake-up (a payload of the queue's channel) once this transaction has committed.
+    pub fn wake_after_commit(&mut self, payload: impl Into<String>) {
+        self.wake.insert(payload.into());
+    }
+
+    /// Commits, then wakes the queue. A process killed in between delays its jobs until the next sweep (5 s at most).
+    pub async fn commit(self) -> Result<()> {
+        self.inner.commit().await?;
+        self.wake_ups.send(self.wake);
+        Ok(())
+    }
+}
