@@ -1,0 +1,55 @@
+//! The control API (`/control/…`): how tests and the page create people, write messages and make things fail.
+//! Errors are 4xx with `{"error": "…"}`.
+
+pub mod bots;
+mod stats;
+
+use crate::world::Shared;
+use axum::Json;
+use axum::Router;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+/// All control calls.
+pub fn router() -> Router<Shared> {
+    Router::new().merge(stats::router()).merge(bots::router())
+}
+
+/// A refused control call.
+#[derive(Debug)]
+pub struct ControlError {
+    status: StatusCode,
+    error: String,
+}
+
+impl ControlError {
+    /// 400: the call makes no sense.
+    pub fn bad(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error: error.into() }
+    }
+
+    /// 404: what the call names does not exist.
+    pub fn missing(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, error: error.into() }
+    }
+}
+
+impl IntoResponse for ControlError {
+    fn into_response(self) -> Response {
+        (self.status, Json(serde_json::json!({ "error": self.error }))).into_response()
+    }
+}
+
+/// A JSON body whose rejection is a [`ControlError`]. The content type does not matter.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ControlError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ControlError> {
+        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|e| ControlError::bad(e.body_text()))?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|e| ControlError::bad(e.to_string()))
+    }
+}

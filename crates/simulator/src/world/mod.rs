@@ -1,0 +1,121 @@
+//! The simulated Telegram's whole state behind one mutex: what survives a restart (`World`'s own fields, serialised as one JSON
+//! document) and what lives only as long as the process (`World::live`). Nothing here speaks a wire protocol.
+
+pub mod bots;
+pub mod faults;
+pub mod forums;
+pub mod live;
+pub mod message;
+pub mod peer;
+pub mod stats;
+pub mod users;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+/// Everything that the simulated Telegram knows. Reached through [`Shared::lock`]; whoever changes it calls [`World::touch`].
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct World {
+    /// Counters from which new ids are taken.
+    pub ids: Ids,
+    /// People by id.
+    pub users: BTreeMap<i64, users::User>,
+    /// Bots, their webhooks and pending updates.
+    pub bots: bots::Bots,
+    /// Supergroups with topics.
+    pub forums: forums::Forums,
+    /// Armed faults; forgotten at a restart.
+    #[serde(skip)]
+    pub faults: faults::Faults,
+    /// Counters since start.
+    #[serde(skip)]
+    pub stats: stats::Stats,
+    /// Connections, addresses and settings of this process.
+    #[serde(skip)]
+    pub live: live::Live,
+}
+
+impl World {
+    /// Says that something visible changed: wakes the page's event stream and the snapshot writer.
+    pub fn touch(&mut self) {
+        self.live.changed.send_modify(|version| *version += 1);
+    }
+}
+
+/// The last ids given out. Users and bots share one range, as in Telegram; basic groups and channels have their own.
+#[derive(Serialize, Deserialize)]
+pub struct Ids {
+    user: i64,
+    group: i64,
+    channel: i64,
+    origin: u64,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self { user: 7_000_000_000, group: 4_000_000, channel: 2_000_000_000, origin: 0 }
+    }
+}
+
+impl Ids {
+    /// A new id for a user or a bot.
+    pub fn next_user(&mut self) -> i64 {
+        self.user += 1;
+        self.user
+    }
+
+    /// A new basic group, in marked form (`-123`).
+    pub fn next_group(&mut self) -> i64 {
+        self.group += 1;
+        peer::Peer::Group(self.group).marked()
+    }
+
+    /// A new channel, supergroup or forum, in marked form (`-100…`).
+    pub fn next_channel(&mut self) -> i64 {
+        self.channel += 1;
+        peer::Peer::Channel(self.channel).marked()
+    }
+
+    /// A number that orders all messages of the world; the copies of one message in several mailboxes share it.
+    pub fn next_origin(&mut self) -> u64 {
+        self.origin += 1;
+        self.origin
+    }
+}
+
+/// The handle that every server of the simulator holds: the world behind its mutex.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    /// Wraps a world, usually one just loaded.
+    pub fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// The world, exclusively. Never held across an `.await`. A panic of another holder does not spoil it.
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A receiver whose value (a version number) changes with every [`World::touch`].
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.lock().live.changed.subscribe()
+    }
+}
+
+/// The present, in Unix seconds.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// Random bytes of the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    bytes
+}
