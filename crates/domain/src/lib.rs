@@ -1,1 +1,19 @@
-//! placeholder
+//! The vocabulary of the service: ids, states and their transitions, message content, sealed secrets, and the ports through
+//! which jobs reach the outside world. Pure: no IO, no clock of its own, no database.
+
+pub mod account;
+pub mod content;
+mod ids;
+pub mod intake;
+pub mod login;
+pub mod ports;
+pub mod reaction;
+mod seal;
+mod secret;
+pub mod session;
+pub mod text;
+pub mod title;
+
+pub use ids::*;
+pub use seal::{Place, SealError, Sealer};
+pub use secret::Secret;

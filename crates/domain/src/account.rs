@@ -1,0 +1,88 @@
+//! An account: its state as the portal shows it, what it accepts, and what can be wrong with it.
+
+use crate::{ChatId, ChatKind};
+use serde::{Deserialize, Serialize};
+
+/// `personaltelegramaccountstatus` of the shared database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStatus {
+    /// Never connected yet.
+    Pending,
+    /// Connected, or to be connected by a worker.
+    Active,
+    /// Out of service until somebody acts; `last_error` says what.
+    Error,
+}
+
+/// Which chats of an account are mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepts {
+    /// Private chats.
+    pub private: bool,
+    /// Basic groups and supergroups.
+    pub groups: bool,
+    /// Broadcast channels.
+    pub channels: bool,
+}
+
+/// Telegram's service account, whose messages hold login codes.
+pub const SERVICE_ACCOUNT: ChatId = ChatId(777_000);
+
+impl Accepts {
+    /// Whether a message of `chat` is mirrored; `broadcast` tells a channel from a supergroup.
+    pub fn takes(self, chat: ChatId, broadcast: bool) -> bool {
+        chat != SERVICE_ACCOUNT
+            && match chat.kind() {
+                ChatKind::Private => self.private,
+                ChatKind::Group => self.groups,
+                ChatKind::Channel if broadcast => self.channels,
+                ChatKind::Channel => self.groups,
+            }
+    }
+}
+
+/// Why an account is out of service for good: no retry helps, somebody has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountProblem {
+    /// The session was ended from another device, or expired (`AUTH_KEY_UNREGISTERED`, `SESSION_REVOKED`, transport −404…).
+    SignedOut,
+    /// `AUTH_KEY_DUPLICATED`: the key was used by two connections. A fencing bug of ours, or somebody else uses the session.
+    Duplicated,
+    /// `USER_DEACTIVATED(_BAN)`: Telegram blocked or deleted the account.
+    Deactivated,
+    /// The stored session does not open (another secret) or is not a session.
+    Unreadable,
+}
+
+impl AccountProblem {
+    /// What the owner reads in the portal.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::SignedOut => "Сеанс завершён в Telegram: войдите снова по QR-коду",
+            Self::Duplicated => "Telegram закрыл сеанс, потому что он использовался дважды: войдите снова по QR-коду",
+            Self::Deactivated => "Telegram заблокировал или удалил этот аккаунт",
+            Self::Unreadable => "Сохранённый сеанс не читается: войдите снова по QR-коду",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn login_codes_are_never_mirrored() {
+        assert!(!Accepts { private: true, groups: true, channels: true }.takes(SERVICE_ACCOUNT, false));
+    }
+
+    #[test]
+    fn flags_filter_by_kind_of_chat() {
+        let only_groups = Accepts { private: false, groups: true, channels: false };
+        assert!(!only_groups.takes(ChatId::user(5), false));
+        assert!(only_groups.takes(ChatId::group(5), false));
+        assert!(only_groups.takes(ChatId::channel(5), false));
+        assert!(!only_groups.takes(ChatId::channel(5), true));
+    }
+}
