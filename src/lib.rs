@@ -1,1 +1,9 @@
-//! placeholder
+//! Tuberry's personal Telegram accounts: the edges of the service and their wiring. What it does is in `tuberry-jobs`, what it
+//! knows in `tuberry-storage`.
+
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod passwords;
+pub mod telemetry;
+pub mod tokens;

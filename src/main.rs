@@ -1,2 +1,35 @@
-//! The command line.
-fn main() {}
+//! The one binary: `tuberry <command>`. The commands are in [`tuberry::cli`].
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    give_large_buffers_back();
+    tuberry::telemetry::start();
+    let command = tuberry::cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tuberry: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(tuberry::cli::run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tuberry: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Each MTProto connection has megabyte buffers, which glibc keeps after a storm of reconnects unless they are mapped on their own.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "mallopt has no safe wrapper; it only sets a number, before any thread was started")]
+fn give_large_buffers_back() {
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
+}
+
+/// Other allocators give large buffers back by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_large_buffers_back() {}

@@ -1,0 +1,50 @@
+//! The command line: one file per command. This is where everything is wired together, and the only place that uses `anyhow`.
+
+mod api;
+mod migrate;
+mod shutdown;
+mod user;
+
+use crate::config::Database;
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use tuberry_storage::Store;
+
+pub use shutdown::asked_to_stop;
+
+/// Personal Telegram accounts for Tuberry.
+#[derive(Debug, Parser)]
+#[command(name = "tuberry", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the REST interface and the bots' webhooks.
+    Api(api::Options),
+    /// Bring the database up to date.
+    Migrate,
+    /// Users of the portal.
+    User(user::Options),
+}
+
+/// Runs one command to its end.
+pub async fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Api(options) => api::run(options).await,
+        Command::Migrate => migrate::run().await,
+        Command::User(options) => user::run(options).await,
+    }
+}
+
+/// Opens the database, and refuses one that `tuberry migrate` has not brought up to date.
+pub(crate) async fn open_store(database: &Database, max_connections: u32) -> Result<Store> {
+    let store = Store::open(database.url.expose(), max_connections).context("DATABASE_URL cannot be used")?;
+    let missing = tuberry_storage::migrations::missing(store.pool()).await.context("the database cannot be reached")?;
+    if missing > 0 {
+        bail!("the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
+    }
+    Ok(store)
+}

@@ -1,0 +1,116 @@
+//! Settings about Telegram: the real one or the simulator, and what we tell it about ourselves.
+
+use super::{Environment, Refused, without_slash};
+use std::time::Duration;
+use tuberry_domain::Secret;
+
+/// `PERSONAL_TELEGRAM_API_ID` and `PERSONAL_TELEGRAM_API_HASH`, from my.telegram.org.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// `api_id`.
+    pub id: i32,
+    /// `api_hash`.
+    pub hash: Secret<String>,
+}
+
+/// Where Telegram is and as what device we appear there.
+#[derive(Clone, Debug)]
+pub struct Telegram {
+    /// `None`: the built-in application.
+    pub application: Option<Application>,
+    /// `TELEGRAM_SIMULATOR` without a trailing slash: the simulator instead of Telegram.
+    pub simulator: Option<String>,
+    /// Base of the Bot API without a trailing slash: `TELEGRAM_API_BASE`, else the simulator, else Telegram's own.
+    pub bot_api_base: String,
+    /// `PERSONAL_TELEGRAM_QR_TIMEOUT`: how long a login may wait to be scanned.
+    pub qr_timeout: Duration,
+    /// `PERSONAL_TELEGRAM_DEVICE_MODEL`.
+    pub device_model: String,
+    /// `PERSONAL_TELEGRAM_SYSTEM_VERSION`.
+    pub system_version: String,
+    /// `PERSONAL_TELEGRAM_APP_VERSION`.
+    pub app_version: String,
+    /// `PERSONAL_TELEGRAM_LANG_CODE`.
+    pub lang_code: String,
+    /// `PERSONAL_TELEGRAM_SYSTEM_LANG_CODE`.
+    pub system_lang_code: String,
+}
+
+impl Telegram {
+    pub(super) fn read(environment: &Environment<'_>) -> Result<Self, Refused> {
+        let text = |name: &str, default: &str| environment.text(name).unwrap_or_else(|| default.to_owned());
+        let simulator = simulator(environment)?;
+        let own_base = environment.http_url("TELEGRAM_API_BASE")?.as_ref().map(without_slash);
+        Ok(Self {
+            application: application(environment)?,
+            bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| "https://api.telegram.org".into()),
+            simulator,
+            qr_timeout: Duration::from_secs(environment.parsed("PERSONAL_TELEGRAM_QR_TIMEOUT", 180u16, "seconds")?.into()),
+            device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", "Samsung Galaxy S24 Ultra"),
+            system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", "Android 14 (API 34)"),
+            app_version: text("PERSONAL_TELEGRAM_APP_VERSION", "10.6.0-release"),
+            lang_code: text("PERSONAL_TELEGRAM_LANG_CODE", "ru"),
+            system_lang_code: text("PERSONAL_TELEGRAM_SYSTEM_LANG_CODE", "ru"),
+        })
+    }
+}
+
+fn application(environment: &Environment<'_>) -> Result<Option<Application>, Refused> {
+    let id = environment.parsed("PERSONAL_TELEGRAM_API_ID", 0, "a number")?;
+    match (id, environment.text("PERSONAL_TELEGRAM_API_HASH")) {
+        (0, None) => Ok(None),
+        (1.., Some(hash)) => Ok(Some(Application { id, hash: Secret::new(hash) })),
+        (1.., None) => {
+            Err(Refused { name: "PERSONAL_TELEGRAM_API_HASH", reason: "must be set with PERSONAL_TELEGRAM_API_ID".into() })
+        }
+        _ => Err(Refused { name: "PERSONAL_TELEGRAM_API_ID", reason: "must be set with PERSONAL_TELEGRAM_API_HASH".into() }),
+    }
+}
+
+/// The simulator takes any password and shows every message: only on loopback, unless somebody insists.
+fn simulator(environment: &Environment<'_>) -> Result<Option<String>, Refused> {
+    const NAME: &str = "TELEGRAM_SIMULATOR";
+    let Some(url) = environment.http_url(NAME)? else { return Ok(None) };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !loopback && environment.text("ALLOW_SIMULATOR").as_deref() != Some("1") {
+        return Err(Refused { name: NAME, reason: "only on loopback, unless ALLOW_SIMULATOR=1".into() });
+    }
+    Ok(Some(without_slash(&url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Telegram, Refused> {
+        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Telegram::read(&Environment(&variable))
+    }
+
+    #[test]
+    fn the_simulator_runs_on_loopback_only_unless_somebody_insists() {
+        for url in ["http://127.0.0.1:8081/", "http://localhost:8081", "http://[::1]:8081"] {
+            assert!(read(&[("TELEGRAM_SIMULATOR", url)]).unwrap().simulator.is_some(), "{url}");
+        }
+        let elsewhere = ("TELEGRAM_SIMULATOR", "http://10.0.0.5:8081");
+        assert_eq!(read(&[elsewhere]).unwrap_err().name, "TELEGRAM_SIMULATOR");
+        assert!(read(&[elsewhere, ("ALLOW_SIMULATOR", "1")]).is_ok());
+    }
+
+    #[test]
+    fn the_bot_api_is_where_telegram_is() {
+        assert_eq!(read(&[]).unwrap().bot_api_base, "https://api.telegram.org");
+        let simulator = ("TELEGRAM_SIMULATOR", "http://127.0.0.1:8081/");
+        assert_eq!(read(&[simulator]).unwrap().bot_api_base, "http://127.0.0.1:8081");
+        assert_eq!(read(&[simulator, ("TELEGRAM_API_BASE", "http://bot:1/")]).unwrap().bot_api_base, "http://bot:1");
+    }
+
+    #[test]
+    fn half_an_application_is_refused() {
+        assert_eq!(read(&[("PERSONAL_TELEGRAM_API_ID", "5")]).unwrap_err().name, "PERSONAL_TELEGRAM_API_HASH");
+        assert_eq!(read(&[("PERSONAL_TELEGRAM_API_HASH", "x")]).unwrap_err().name, "PERSONAL_TELEGRAM_API_ID");
+        let both = read(&[("PERSONAL_TELEGRAM_API_ID", "5"), ("PERSONAL_TELEGRAM_API_HASH", "x")]).unwrap();
+        assert_eq!(both.application.unwrap().id, 5);
+    }
+}

@@ -1,0 +1,17 @@
+//! Logs: events on stderr, for people on a terminal and as JSON lines otherwise. `RUST_LOG` filters.
+
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Starts logging for this process. A second call does nothing.
+pub fn start() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let started = if std::io::stderr().is_terminal() {
+        events.with_target(false).try_init()
+    } else {
+        events.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    };
+    drop(started);
+}
