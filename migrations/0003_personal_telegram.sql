@@ -107,6 +107,8 @@ create table personal_telegram_messages (
   telegram_id integer,
   bot_message_id bigint,
   sender_name text,
+  -- text or caption as it was written, with its entities (messages.body is what the portal shows)
+  text text not null default '',
   entities jsonb not null default '[]',
   attachment jsonb,
   reply_to_message_id integer,
@@ -143,4 +145,10 @@ create table personal_telegram_send_limits (
 create table personal_telegram_bot_offsets (
   bot_id integer primary key references bots (id) on delete cascade,
   next_update_id bigint not null
+);
+
+-- The last tick of sync-accounts: one per interval in the whole cluster.
+create table personal_telegram_sync (
+  single boolean primary key default true check (single),
+  tick bigint not null
 );

@@ -2,17 +2,17 @@
 //!
 //! Callers get a [`Store`] (a pool) for reads and single statements and a [`Tx`] for everything that must happen together.
 
-pub mod clients;
-pub mod migrations;
 pub mod accounts;
 pub mod chat_membership;
+pub mod clients;
 pub mod intake;
 pub mod limits;
 pub mod logins;
+pub mod migrations;
 pub mod mirror;
 pub mod replies;
-pub mod sync;
 mod store;
+pub mod sync;
 pub mod users;
 mod wake_ups;
 

@@ -1,0 +1,218 @@
+//! Accounts as jobs and workers see them: state, sealed session, and what becomes of both.
+
+use crate::{Result, Tx};
+use sqlx::PgPool;
+use tuberry_domain::account::Accepts;
+use tuberry_domain::intake::{SelfUser, UpdateState};
+use tuberry_domain::{AccountId, BotId, ChatId, ClientId, ProjectId, TombstoneId};
+
+/// Where an account belongs and what of it is mirrored.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Tenant.
+    pub client: ClientId,
+    /// Project.
+    pub project: ProjectId,
+    /// The project's managing bot, if it still has one.
+    pub bot: Option<BotId>,
+    /// The bot's working group.
+    pub group: Option<ChatId>,
+    /// Accept flags.
+    pub accepts: Accepts,
+}
+
+/// Looks up where the account belongs.
+pub async fn home(tx: &mut Tx, account: AccountId) -> Result<Option<Home>> {
+    let row = sqlx::query!(
+        "select a.client_id, a.project_id, a.accepts_private, a.accepts_groups, a.accepts_channels, p.bot_id, b.group_chat_id
+           from personal_telegram_accounts a
+           join projects p on p.id = a.project_id
+           left join bots b on b.id = p.bot_id
+          where a.id = $1",
+        account.0
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| Home {
+        client: ClientId(row.client_id),
+        project: ProjectId(row.project_id),
+        bot: row.bot_id.map(BotId),
+        group: row.group_chat_id.and_then(|id| id.trim().parse().ok()).map(ChatId),
+        accepts: Accepts { private: row.accepts_private, groups: row.accepts_groups, channels: row.accepts_channels },
+    }))
+}
+
+/// Makes an account of a finished login, or renews the one with the same Telegram user in the same project. Returns its id;
+/// the session is stored by [`store_session`] (sealing needs the id).
+pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId, user: &SelfUser) -> Result<AccountId> {
+    let telegram_id = user.id.to_string();
+    // Two logins of one user at once must not make two accounts.
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('personal_telegram_account/' || $1 || '/' || $2, 0))",
+        project.to_string(),
+        telegram_id
+    )
+    .execute(tx.conn())
+    .await?;
+    let renewed = sqlx::query_scalar!(
+        "update personal_telegram_accounts set
+                display_name = coalesce(nullif(display_name, ''), $3), username = $4, phone = coalesce($5, phone),
+                status = 'active', last_error = null, updated_at = now() at time zone 'utc'
+          where id = (select id from personal_telegram_accounts where project_id = $1 and telegram_user_id = $2 order by id limit 1)
+         returning id",
+        project.0,
+        telegram_id,
+        user.name,
+        user.username,
+        user.phone
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(id) = renewed {
+        return Ok(AccountId(id));
+    }
+    let id = sqlx::query_scalar!(
+        "insert into personal_telegram_accounts (created_at, client_id, project_id, display_name, username, phone, telegram_user_id,
+                status, accepts_private, accepts_groups, accepts_channels)
+         values (now() at time zone 'utc', $1, $2, $3, $4, $5, $6, 'active', true, false, false)
+         returning id",
+        client.0,
+        project.0,
+        user.name,
+        user.username,
+        user.phone,
+        telegram_id
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(AccountId(id))
+}
+
+/// Stores a new session: `sealed` in our form, `fernet` in the old system's, which may still run beside us.
+pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet: Option<&str>) -> Result<()> {
+    sqlx::query!(
+        "insert into personal_telegram_sessions (account_id, sealed) values ($1, $2)
+         on conflict (account_id) do update set sealed = excluded.sealed, created_at = now()",
+        account.0,
+        sealed
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("update personal_telegram_accounts set session_payload = $2 where id = $1", account.0, fernet)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// The sealed session, if the account has one.
+pub async fn sealed_session(pool: &PgPool, account: AccountId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!("select sealed from personal_telegram_sessions where account_id = $1", account.0)
+        .fetch_optional(pool)
+        .await?)
+}
+
+/// The update state from which the account's connection goes on; `None` for an account that has none yet.
+pub async fn update_state(pool: &PgPool, account: AccountId) -> Result<Option<UpdateState>> {
+    let Some(row) =
+        sqlx::query!("select pts, qts, date, seq from personal_telegram_update_states where account_id = $1", account.0)
+            .fetch_optional(pool)
+            .await?
+    else {
+        return Ok(None);
+    };
+    let channels = sqlx::query!("select channel_id, pts from personal_telegram_channel_states where account_id = $1", account.0)
+        .fetch_all(pool)
+        .await?;
+    let channels = channels.into_iter().map(|row| (row.channel_id, row.pts)).collect();
+    Ok(Some(UpdateState { pts: row.pts, qts: row.qts, date: row.date, seq: row.seq, channels }))
+}
+
+/// Stores the update state; part of the transaction that stores what it stands for.
+pub async fn save_update_state(tx: &mut Tx, account: AccountId, state: &UpdateState) -> Result<()> {
+    sqlx::query!(
+        "insert into personal_telegram_update_states (account_id, pts, qts, date, seq) values ($1, $2, $3, $4, $5)
+         on conflict (account_id) do update set pts = excluded.pts, qts = excluded.qts, date = excluded.date, seq = excluded.seq, updated_at = now()",
+        account.0,
+        state.pts,
+        state.qts,
+        state.date,
+        state.seq
+    )
+    .execute(tx.conn())
+    .await?;
+    if state.channels.is_empty() {
+        return Ok(());
+    }
+    let (ids, pts): (Vec<i64>, Vec<i32>) = state.channels.iter().copied().unzip();
+    sqlx::query!(
+        "insert into personal_telegram_channel_states (account_id, channel_id, pts)
+         select $1, u.channel, u.pts from unnest($2::bigint[], $3::int[]) as u(channel, pts)
+         on conflict (account_id, channel_id) do update set pts = excluded.pts where personal_telegram_channel_states.pts <> excluded.pts",
+        account.0,
+        &ids,
+        &pts
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes an account out of service: status `error` with a text for its owner; its key is wiped.
+pub async fn mark_problem(tx: &mut Tx, account: AccountId, text: &str) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_accounts set status = 'error', last_error = $2, session_payload = null, updated_at = now() at time zone 'utc'
+          where id = $1",
+        account.0,
+        text
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("delete from personal_telegram_sessions where account_id = $1", account.0).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Notes a proof of life: the connection answered just now.
+pub async fn mark_alive(pool: &PgPool, account: AccountId) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_accounts set last_connected_at = now() at time zone 'utc', last_error = null where id = $1 and status = 'active'",
+        account.0
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Notes a passing trouble that keeps the account from being served; its status stays.
+pub async fn mark_trouble(pool: &PgPool, account: AccountId, text: &str) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_accounts set last_error = $2 where id = $1 and last_error is distinct from $2",
+        account.0,
+        text
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A removed account whose session Telegram still has to be told of.
+#[derive(Debug)]
+pub struct Tombstone {
+    /// The account that is gone.
+    pub account: AccountId,
+    /// Its session, sealed as [`sealed_session`] gave it.
+    pub sealed: String,
+}
+
+/// Looks a tombstone up; `None` when its log-out is done.
+pub async fn tombstone(pool: &PgPool, id: TombstoneId) -> Result<Option<Tombstone>> {
+    let row = sqlx::query!("select account_id, sealed from personal_telegram_tombstones where id = $1", id.0)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.map(|row| Tombstone { account: AccountId(row.account_id), sealed: row.sealed }))
+}
+
+/// Forgets the session for good.
+pub async fn forget_tombstone(tx: &mut Tx, id: TombstoneId) -> Result<()> {
+    sqlx::query!("delete from personal_telegram_tombstones where id = $1", id.0).execute(tx.conn()).await?;
+    Ok(())
+}

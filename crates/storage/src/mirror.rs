@@ -1,0 +1,264 @@
+//! The way of an incoming message into its topic.
+
+use crate::{Error, Result, Store, Tx};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use tuberry_domain::content::Attachment;
+use tuberry_domain::ports::BotToken;
+use tuberry_domain::text::FormattedText;
+use tuberry_domain::{BotId, BotMessageId, ChatId, DialogId, MessageId, Secret, ThreadId};
+
+/// A dialog's place in the working group.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The dialog.
+    pub dialog: DialogId,
+    /// Its managing bot.
+    pub bot: BotId,
+    /// The bot's token.
+    pub token: BotToken,
+    /// The bot's working group; `None` until an owner binds one.
+    pub group: Option<ChatId>,
+    /// The topic, if it stands in this group.
+    pub topic: Option<ThreadId>,
+    /// The customer's name, for the title.
+    pub name: String,
+    /// The customer waits for an answer.
+    pub waiting: bool,
+    /// The title that the topic is known to have.
+    pub title: Option<String>,
+    /// The bot takes no calls for this group before.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+impl Place {
+    /// Scope of the bot's limit in its group.
+    pub fn scope(&self) -> String {
+        bot_scope(self.bot, self.group)
+    }
+}
+
+/// Scope of a bot's limit in a group.
+pub fn bot_scope(bot: BotId, group: Option<ChatId>) -> String {
+    format!("bot:{bot}:{}", group.unwrap_or(ChatId(0)))
+}
+
+/// Where a dialog is shown. `None`: the dialog is gone.
+pub async fn place(pool: &PgPool, dialog: DialogId) -> Result<Option<Place>> {
+    let row = sqlx::query!(
+        "select d.bot_id, b.token, b.group_chat_id, d.telegram_topic_id, d.telegram_chat_id, d.external_display_name, o.waiting, o.topic_title,
+                l.not_before as \"not_before?\"
+           from dialogs d
+           join personal_telegram_dialogs o on o.dialog_id = d.id
+           join bots b on b.id = d.bot_id
+           left join personal_telegram_send_limits l on l.scope = 'bot:' || b.id || ':' || trim(b.group_chat_id) and l.not_before > now()
+          where d.id = $1",
+        dialog.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| {
+        let group = row.group_chat_id.and_then(|id| id.trim().parse().ok()).map(ChatId);
+        let here = row.telegram_chat_id.as_deref().is_none_or(|chat| group.is_some_and(|group| chat == group.to_string()));
+        Place {
+            dialog,
+            bot: BotId(row.bot_id),
+            token: Secret::new(row.token),
+            group,
+            topic: row.telegram_topic_id.filter(|_| here).and_then(|id| id.parse().ok()).map(ThreadId),
+            name: row.external_display_name.unwrap_or_default(),
+            waiting: row.waiting,
+            title: row.topic_title,
+            not_before: row.not_before,
+        }
+    }))
+}
+
+/// An incoming message on its way.
+#[derive(Clone, Debug)]
+pub struct Mirrored {
+    /// It stands in the topic already (or will never).
+    pub finished: bool,
+    /// Its dialog.
+    pub dialog: DialogId,
+    /// Who wrote it.
+    pub sender: String,
+    /// Text or caption.
+    pub text: FormattedText,
+    /// What it carries besides.
+    pub attachment: Option<Attachment>,
+    /// The group's message that shows what it answers.
+    pub reply_to: Option<BotMessageId>,
+    /// Parts that were begun: their numbers, states and how often they were begun.
+    pub parts: Vec<Part>,
+}
+
+/// One part of a message that is too long for Telegram.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its number from 0.
+    pub number: i32,
+    /// It has arrived.
+    pub sent: bool,
+    /// How often its call began.
+    pub attempts: i32,
+}
+
+/// Loads an incoming message. `None`: it was deleted.
+pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Mirrored>> {
+    let Some(row) = sqlx::query!(
+        "select m.status::text as \"status!\", o.dialog_id, o.sender_name, o.text, o.entities, o.attachment,
+                coalesce((select q.bot_message_id from personal_telegram_messages q where q.message_id = o.reply_to_message_id and not q.incoming),
+                         (select p.sent_id from personal_telegram_parts p join personal_telegram_messages q on q.message_id = p.message_id
+                           where p.message_id = o.reply_to_message_id and q.incoming and p.part = 0)) as reply_to,
+                (select jsonb_agg(jsonb_build_array(p.part, p.state = 'sent', p.attempts) order by p.part) from personal_telegram_parts p where p.message_id = m.id) as parts
+           from messages m join personal_telegram_messages o on o.message_id = m.id
+          where m.id = $1",
+        message.0
+    )
+    .fetch_optional(pool)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {message}: {error}"));
+    let parts: Vec<(i32, bool, i32)> = row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
+    Ok(Some(Mirrored {
+        finished: matches!(row.status.as_str(), "delivered" | "failed"),
+        dialog: DialogId(row.dialog_id),
+        sender: row.sender_name.unwrap_or_default(),
+        text: FormattedText { text: row.text, entities: serde_json::from_value(row.entities).map_err(unreadable)? },
+        attachment: row.attachment.map(serde_json::from_value).transpose().map_err(unreadable)?,
+        reply_to: row.reply_to.map(BotMessageId),
+        parts: parts.into_iter().map(|(number, sent, attempts)| Part { number, sent, attempts }).collect(),
+    }))
+}
+
+/// Says that the call for this part begins now: from here on, until [`part_sent`] or [`part_not_sent`], nobody can know whether it was executed.
+pub async fn part_sending(pool: &PgPool, message: MessageId, part: i32) -> Result<()> {
+    sqlx::query!(
+        "insert into personal_telegram_parts as p (message_id, part, state, attempts) values ($1, $2, 'sending', 1)
+         on conflict (message_id, part) do update set state = 'sending', attempts = p.attempts + 1 where p.state <> 'sent'",
+        message.0,
+        part
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The call was refused: it was not executed.
+pub async fn part_not_sent(pool: &PgPool, message: MessageId, part: i32) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_parts set state = 'waiting' where message_id = $1 and part = $2 and state = 'sending'",
+        message.0,
+        part
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The part stands in the topic as `sent`. With the `last` part the message is delivered.
+pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: BotMessageId, last: bool) -> Result<()> {
+    sqlx::query!(
+        "with part as (
+           update personal_telegram_parts set state = 'sent', sent_id = $3 where message_id = $1 and part = $2)
+         update messages set status = case when $4 then 'delivered'::messagestatus else status end,
+                telegram_message_id = coalesce(telegram_message_id, $3::text),
+                delivered_at = case when $4 then now() at time zone 'utc' else delivered_at end,
+                retries = (select coalesce(max(attempts), 1) - 1 from personal_telegram_parts where message_id = $1)
+          where id = $1",
+        message.0,
+        part,
+        sent.0,
+        last
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The message cannot be shown; `reason` for the portal.
+pub async fn failed(pool: &PgPool, message: MessageId, reason: &str) -> Result<()> {
+    sqlx::query!(
+        "with ours as (update personal_telegram_messages set error = $2 where message_id = $1)
+         update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = $1 and status = 'pending'",
+        message.0,
+        reason
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Remembers a topic that was just created.
+pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic: ThreadId, title: &str) -> Result<()> {
+    sqlx::query!(
+        "with ours as (update personal_telegram_dialogs set topic_title = $4 where dialog_id = $1)
+         update dialogs set telegram_topic_id = $3, telegram_chat_id = $2, topic_intro_sent = true, updated_at = now() at time zone 'utc' where id = $1",
+        dialog.0,
+        group.to_string(),
+        topic.to_string(),
+        title
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a topic that somebody deleted.
+pub async fn topic_gone(pool: &PgPool, dialog: DialogId, topic: ThreadId) -> Result<()> {
+    sqlx::query!(
+        "with ours as (update personal_telegram_dialogs set topic_title = null where dialog_id = $1)
+         update dialogs set telegram_topic_id = null, updated_at = now() at time zone 'utc' where id = $1 and telegram_topic_id = $2",
+        dialog.0,
+        topic.to_string()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The topic has this title now.
+pub async fn topic_titled(pool: &PgPool, dialog: DialogId, title: &str) -> Result<()> {
+    sqlx::query!("update personal_telegram_dialogs set topic_title = $2 where dialog_id = $1", dialog.0, title)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// The working group became a supergroup with another id: bots and topics follow.
+pub async fn group_moved(store: &Store, bot: BotId, from: ChatId, to: ChatId) -> Result<()> {
+    let mut tx: Tx = store.begin().await?;
+    sqlx::query!(
+        "update bots set group_chat_id = $3 where id = $1 and group_chat_id = $2",
+        bot.0,
+        from.to_string(),
+        to.to_string()
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update dialogs set telegram_chat_id = $3 where bot_id = $1 and telegram_chat_id = $2 and source = 'personal_telegram'",
+        bot.0,
+        from.to_string(),
+        to.to_string()
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
+}
+
+/// Notes whether the bot can do its work in the group; an owner sees it.
+pub async fn bot_access(pool: &PgPool, bot: BotId, works: bool) -> Result<()> {
+    sqlx::query!(
+        "update bots set status = case when $2 then 'active'::botstatus else 'error'::botstatus end
+          where id = $1 and status = case when $2 then 'error'::botstatus else 'active'::botstatus end",
+        bot.0,
+        works
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

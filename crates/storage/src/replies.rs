@@ -1,0 +1,312 @@
+//! The way of an operator's message to the customer.
+
+use crate::{Error, Result, Tx};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use tuberry_domain::intake::Peer;
+use tuberry_domain::text::{Entity, FormattedText};
+use tuberry_domain::{AccountId, BotId, BotMessageId, ChatId, DialogId, MessageId, TelegramMessageId, ThreadId};
+
+/// A dialog that an operator writes to.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    /// The dialog.
+    pub dialog: DialogId,
+    /// The account that the customer wrote to; `None` when it was removed.
+    pub account: Option<AccountId>,
+    /// Why the account cannot send, in Russian, when it is out of service.
+    pub problem: Option<String>,
+    /// The customer's chat.
+    pub chat: ChatId,
+}
+
+/// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other.
+pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) -> Result<Option<Addressee>> {
+    let row = sqlx::query!(
+        "select o.dialog_id, o.chat_id, d.personal_account_id, a.status::text as \"status?\", a.last_error as \"last_error?\"
+           from dialogs d
+           join personal_telegram_dialogs o on o.dialog_id = d.id
+           join bots b on b.id = d.bot_id
+           left join personal_telegram_accounts a on a.id = d.personal_account_id
+          where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and d.telegram_chat_id = $2 and d.telegram_topic_id = $3
+          order by d.id limit 1
+            for no key update of o",
+        bot.0,
+        group.to_string(),
+        topic.to_string()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| Addressee {
+        dialog: DialogId(row.dialog_id),
+        account: row.personal_account_id.map(AccountId),
+        problem: match (row.personal_account_id, row.status.as_deref()) {
+            (None, _) => Some("аккаунт отключён от проекта".to_owned()),
+            (_, Some("error")) => Some(row.last_error.unwrap_or_else(|| "аккаунт не работает".to_owned())),
+            _ => None,
+        },
+        chat: ChatId(row.chat_id),
+    }))
+}
+
+/// True when this operator's message was accepted before.
+pub async fn is_known(tx: &mut Tx, dialog: DialogId, message: BotMessageId) -> Result<bool> {
+    let known = sqlx::query_scalar!(
+        "select exists (select 1 from personal_telegram_messages where dialog_id = $1 and bot_message_id = $2 and not incoming) as \"known!\"",
+        dialog.0,
+        message.0
+    );
+    Ok(known.fetch_one(tx.conn()).await?)
+}
+
+/// An operator's message.
+#[derive(Debug)]
+pub struct NewReply<'a> {
+    /// The dialog, locked by [`addressee`].
+    pub to: &'a Addressee,
+    /// The operator's message in the group.
+    pub bot_message: BotMessageId,
+    /// What goes to the customer.
+    pub text: &'a FormattedText,
+    /// What the portal shows.
+    pub body: &'a str,
+    /// The group's message that it answers.
+    pub reply_to: Option<BotMessageId>,
+    /// A `random_id` for each part; empty for a reply that fails at once.
+    pub random_ids: &'a [i64],
+    /// Why it fails at once.
+    pub refused: Option<&'a str>,
+}
+
+/// Stores a reply: message, parts with their `random_id`s. `pending`, or `failed` when it was refused.
+pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
+    let status = if reply.refused.is_some() { "failed" } else { "pending" };
+    let id = sqlx::query_scalar!(
+        "insert into messages (created_at, dialog_id, direction, telegram_message_id, body, status, retries, is_auto_reply, is_client_message)
+         values (now() at time zone 'utc', $1, 'personal_telegram_out', $2, $3, $4::text::messagestatus, 0, false, false) returning id",
+        reply.to.dialog.0,
+        reply.bot_message.to_string(),
+        reply.body,
+        status
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let entities = serde_json::to_value(&reply.text.entities).expect("entities are plain data");
+    sqlx::query!(
+        "insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming, bot_message_id, text, entities, error, reply_to_message_id)
+         values ($1, $2, $3, $4, false, $5, $6, $7, $8,
+                 (select p.message_id from personal_telegram_parts p join personal_telegram_messages q on q.message_id = p.message_id
+                   where q.dialog_id = $2 and q.incoming and p.sent_id = $9 order by p.message_id limit 1))",
+        id,
+        reply.to.dialog.0,
+        reply.to.account.map_or(0, |account| account.0),
+        reply.to.chat.0,
+        reply.bot_message.0,
+        reply.text.text,
+        entities,
+        reply.refused,
+        reply.reply_to.map(|id| id.0)
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into personal_telegram_parts (message_id, part, random_id)
+         select $1, (u.part - 1)::int, u.random_id from unnest($2::bigint[]) with ordinality as u(random_id, part)",
+        id,
+        reply.random_ids
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(MessageId(id))
+}
+
+/// A reply on its way.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Nothing is left to do.
+    pub finished: bool,
+    /// Its dialog.
+    pub dialog: DialogId,
+    /// The account that sends it, if it still serves the dialog.
+    pub account: Option<AccountId>,
+    /// The customer, with the account's own access hash.
+    pub peer: Peer,
+    /// The whole text.
+    pub text: FormattedText,
+    /// The customer's message that it answers.
+    pub reply_to: Option<TelegramMessageId>,
+    /// Part number, `random_id`, and whether it has arrived; in order.
+    pub parts: Vec<(i32, i64, bool)>,
+    /// The account, or this chat, takes no message before.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+/// Scope of an account's limit for sending.
+pub fn account_scope(account: AccountId) -> String {
+    format!("account:{account}:messages.sendMessage")
+}
+
+/// Scope of a chat's limit (slow mode).
+pub fn chat_scope(account: AccountId, chat: ChatId) -> String {
+    format!("chat:{account}:{chat}")
+}
+
+/// Loads a reply. `None`: it was deleted.
+pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
+    let Some(row) = sqlx::query!(
+        "select m.status::text as \"status!\", o.dialog_id, o.account_id, o.chat_id, o.text, o.entities, d.personal_account_id,
+                q.telegram_id as \"reply_to?\", p.access_hash as \"access_hash?\", p.name as \"name?\", p.broadcast as \"broadcast?\", p.bot as \"bot?\",
+                (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
+                (select max(l.not_before) from personal_telegram_send_limits l
+                  where l.scope in ('account:' || o.account_id || ':messages.sendMessage', 'chat:' || o.account_id || ':' || o.chat_id) and l.not_before > now()) as not_before
+           from messages m
+           join personal_telegram_messages o on o.message_id = m.id
+           join dialogs d on d.id = m.dialog_id
+           left join personal_telegram_messages q on q.message_id = o.reply_to_message_id
+           left join personal_telegram_peers p on p.account_id = o.account_id and p.chat_id = o.chat_id
+          where m.id = $1",
+        message.0
+    )
+    .fetch_optional(pool)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {message}: {error}"));
+    let entities: Vec<Entity> = serde_json::from_value(row.entities).map_err(unreadable)?;
+    Ok(Some(Reply {
+        finished: matches!(row.status.as_str(), "delivered" | "failed"),
+        dialog: DialogId(row.dialog_id),
+        account: row.personal_account_id.map(AccountId),
+        peer: Peer {
+            chat: ChatId(row.chat_id),
+            access_hash: row.access_hash,
+            name: row.name.unwrap_or_default(),
+            username: None,
+            broadcast: row.broadcast.unwrap_or(false),
+            bot: row.bot.unwrap_or(false),
+        },
+        text: FormattedText { text: row.text, entities },
+        reply_to: row.reply_to.map(TelegramMessageId),
+        parts: row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default(),
+        not_before: row.not_before,
+    }))
+}
+
+/// A part has arrived at the customer under `sent` (unknown when Telegram only said that it knew the `random_id`).
+pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2",
+        message.0,
+        part,
+        sent.map(|id| i64::from(id.0))
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in. True: the title has to change.
+pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<bool> {
+    sqlx::query!(
+        "with part as (
+           update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
+         ours as (
+           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1)
+         update messages set status = 'delivered', source_message_id = coalesce($3::bigint::text, source_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
+                delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
+          where id = $1 and status <> 'delivered'",
+        message.0,
+        part,
+        sent.map(|id| i64::from(id.0))
+    )
+    .execute(tx.conn())
+    .await?;
+    let answered = sqlx::query!(
+        "update personal_telegram_dialogs o set waiting = false
+           from personal_telegram_messages r
+          where r.message_id = $1 and o.dialog_id = r.dialog_id and o.waiting
+            and not exists (select 1 from messages n where n.dialog_id = r.dialog_id and n.id > $1 and n.direction = 'personal_telegram_in')",
+        message.0
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(answered.rows_affected() == 1)
+}
+
+/// The reply cannot be delivered; `reason` in Russian. False: it had ended already.
+pub async fn failed(tx: &mut Tx, message: MessageId, reason: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        "with ours as (update personal_telegram_messages set error = $2 where message_id = $1)
+         update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = $1 and status = 'pending'",
+        message.0,
+        reason
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Fails every waiting reply of an account that will not send any more. Returns them, for their notices.
+pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Result<Vec<MessageId>> {
+    let ids = sqlx::query_scalar!(
+        "with failed as (
+           update messages m set status = 'failed', updated_at = now() at time zone 'utc'
+             from personal_telegram_messages o
+            where o.message_id = m.id and o.account_id = $1 and not o.incoming and m.status = 'pending'
+           returning m.id)
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+        account.0,
+        reason
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(ids.into_iter().map(MessageId).collect())
+}
+
+/// Replies that have waited for over a minute although nobody serves their account, and were not announced yet; marks them.
+pub async fn announce_stranded(tx: &mut Tx) -> Result<Vec<MessageId>> {
+    let ids = sqlx::query_scalar!(
+        "update personal_telegram_messages o set announced = true
+           from messages m
+          where m.id = o.message_id and not o.incoming and not o.announced and m.status = 'pending'
+            and o.created_at < now() - interval '60 seconds' and o.created_at > now() - interval '7 days'
+            and not exists (select 1 from personal_telegram_leases l
+                             where l.class = $1 and l.object = o.account_id and l.owner is not null and l.renewed_at > now() - interval '15 seconds')
+         returning o.message_id",
+        tuberry_domain::ports::KeyClass::Account as i32
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(ids.into_iter().map(MessageId).collect())
+}
+
+/// What a notice in the topic is about.
+#[derive(Debug)]
+pub struct NoticeSubject {
+    /// Its dialog.
+    pub dialog: DialogId,
+    /// The operator's message.
+    pub bot_message: Option<BotMessageId>,
+    /// `pending`, `delivered`, `failed`…
+    pub status: String,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Loads what a notice or a reaction needs. `None`: the message was deleted.
+pub async fn notice_subject(pool: &PgPool, message: MessageId) -> Result<Option<NoticeSubject>> {
+    let row = sqlx::query!(
+        "select o.dialog_id, o.bot_message_id, m.status::text as \"status!\", o.error
+           from messages m join personal_telegram_messages o on o.message_id = m.id where m.id = $1",
+        message.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| NoticeSubject {
+        dialog: DialogId(row.dialog_id),
+        bot_message: row.bot_message_id.map(BotMessageId),
+        status: row.status,
+        error: row.error,
+    }))
+}
