@@ -8,6 +8,7 @@ pub mod page;
 pub mod world;
 
 use anyhow::Context;
+use bot_api::line::{Line, LineListener};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,16 +57,19 @@ impl Simulator {
         {
             let mut world = shared.lock();
             world.live.http = Some(http);
+            world.live.stop = stop.clone();
             world.live.strict_keys = options.strict_keys;
             world.live.token_lifetime = options.token_lifetime;
         }
-        let serve = axum::serve(listener, http::router(shared.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let service = http::router(shared.clone()).into_make_service_with_connect_info::<Line>();
+        let serve = axum::serve(LineListener(listener), service).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let webhooks = tokio::spawn(bot_api::webhook::run(shared.clone()));
         let server = tokio::spawn(async move {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "http server");
             }
         });
-        Ok(Self { shared, http, stop, tasks: vec![server] })
+        Ok(Self { shared, http, stop, tasks: vec![server, webhooks] })
     }
 
     /// Base URL of the control API, the Bot API and the page, without a slash at the end.

@@ -2,6 +2,8 @@
 //! Errors are 4xx with `{"error": "…"}`.
 
 pub mod bots;
+mod forums;
+pub mod operators;
 mod stats;
 
 use crate::world::Shared;
@@ -14,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 /// All control calls.
 pub fn router() -> Router<Shared> {
-    Router::new().merge(stats::router()).merge(bots::router())
+    Router::new().merge(stats::router()).merge(bots::router()).merge(forums::router()).merge(operators::router())
 }
 
 /// A refused control call.

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 /// Runtime state; a restart begins with an empty one.
 #[derive(Default)]
 pub struct Live {
+    /// Ends with the simulator: whoever waits for long waits for this, too.
+    pub stop: tokio_util::sync::CancellationToken,
     /// Version of the world; see [`super::World::touch`].
     pub changed: watch::Sender<u64>,
     /// Where the data centres listen.

@@ -1,6 +1,10 @@
 //! The simulated Telegram's whole state behind one mutex: what survives a restart (`World`'s own fields, serialised as one JSON
 //! document) and what lives only as long as the process (`World::live`). Nothing here speaks a wire protocol.
 
+pub mod bot_limits;
+pub mod bot_log;
+pub mod bot_updates;
+pub mod bot_view;
 pub mod bots;
 pub mod faults;
 pub mod forums;
