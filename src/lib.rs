@@ -3,7 +3,9 @@
 
 pub mod cli;
 pub mod config;
+pub mod embedded;
 pub mod http;
+pub mod lifeline;
 pub mod passwords;
 pub mod telemetry;
 pub mod tokens;
