@@ -2,6 +2,7 @@
 //! which jobs reach the outside world. Pure: no IO, no clock of its own, no database.
 
 pub mod account;
+pub mod bot_update;
 pub mod content;
 mod ids;
 pub mod intake;
