@@ -1,4 +1,29 @@
 //! The queue: ordered, affine, durable jobs on apalis' table. The only place in the product that names apalis.
+//!
+//! - [`crate::enqueue`] writes rows in the caller's transaction (`enqueue`).
+//! - [`Queue`] is this process' engine, on a thread of its own: it claims, acknowledges, renews leases and listens (`engine`, `heartbeat`,
+//!   `listener`), all by the functions of migration 0002 (`statements`).
+//! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
+//! - [`cancel_waiting`], [`retry_dead`], [`purge`], [`counts`] are for operators and for retention (`control`).
 
+mod backend;
+mod buffer;
+mod connection;
+mod control;
+mod engine;
 pub(crate) mod enqueue;
+mod handle;
+mod heartbeat;
+mod hot;
+mod lease;
+mod listener;
+mod migrate;
+mod runner;
+mod service;
+mod slots;
 mod statements;
+
+pub use control::{KindCounts, cancel_waiting, counts, purge, retry_dead};
+pub use handle::{Config, Queue, Statistics};
+pub use migrate::migrate;
+pub use runner::Runner;

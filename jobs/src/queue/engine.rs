@@ -1,0 +1,431 @@
+//! The engine: one connection and one statement at a time for all kinds of the process. While a step is on its way, outcomes and wake-ups
+//! gather for the next one, which is all the group commit there is.
+
+use super::buffer::Claimed;
+use super::connection::{Reconnect, STATEMENT_TIMEOUT, connect, in_time};
+use super::handle::{Config, Message, Shared};
+use super::hot::{Hot, Pair};
+use super::lease::{Acknowledgement, Lease};
+use super::slots::Kind;
+use super::statements::{self, ClaimedRow, Step, Stepped};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+use tuberry_domain::AccountId;
+
+/// Name of the step connection's sessions.
+const SESSION: &str = "tuberry-queue-step";
+/// Outcomes in one step.
+const BATCH: usize = 1000;
+/// How long a stop tries to write the last outcomes.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Engine {
+    config: Config,
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    owned: watch::Receiver<BTreeSet<AccountId>>,
+    /// Lanes that this process may run: the empty one and those of its accounts.
+    lanes: HashSet<String>,
+    kinds: BTreeMap<&'static str, Kind>,
+    /// Where ready jobs may be.
+    hot: Hot,
+    outcomes: VecDeque<Acknowledgement>,
+    /// Claimed and without a written outcome.
+    known: HashSet<String>,
+    /// Wake-ups for other processes.
+    outgoing: BTreeSet<String>,
+    /// The next scheduled job that anybody told of.
+    due: Option<Instant>,
+    /// The database's time at a time of ours.
+    clock: Option<(DateTime<Utc>, Instant)>,
+    sweep_at: Instant,
+    connection: Option<PgConnection>,
+    /// The session of the last step, until it is known to be over.
+    session: Option<i32>,
+    /// The database refused a batch of outcomes: send them one by one.
+    one_by_one: bool,
+    stop: Option<(oneshot::Sender<()>, Instant)>,
+}
+
+impl Engine {
+    pub(super) fn new(config: Config, shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
+        Self {
+            owned: shared.owned.subscribe(),
+            config,
+            shared,
+            inbox,
+            lanes: HashSet::from([String::new()]),
+            kinds: BTreeMap::new(),
+            hot: Hot::default(),
+            outcomes: VecDeque::new(),
+            known: HashSet::new(),
+            outgoing: BTreeSet::new(),
+            due: None,
+            clock: None,
+            sweep_at: Instant::now(),
+            connection: None,
+            session: None,
+            one_by_one: false,
+            stop: None,
+        }
+    }
+
+    /// Runs until told to stop and all outcomes are written; answers where to report that.
+    pub(super) async fn run(mut self) -> oneshot::Sender<()> {
+        let mut reconnect = Reconnect::new("engine");
+        self.ownership_changed();
+        loop {
+            while let Ok(message) = self.inbox.try_recv() {
+                self.hear(message);
+            }
+            if self.owned.has_changed().unwrap_or(false) {
+                self.ownership_changed();
+            }
+            if let Some((done, limit)) = self.stop.take() {
+                if self.outcomes.is_empty() && self.known.is_empty() || Instant::now() > limit {
+                    return done;
+                }
+                self.stop = Some((done, limit));
+            }
+            if !self.has_work() {
+                self.rest().await;
+                continue;
+            }
+            if self.kinds.values().any(Kind::is_rushing) {
+                self.gather();
+            }
+            match self.act().await {
+                Ok(()) => {
+                    self.one_by_one = false;
+                    reconnect.succeeded();
+                }
+                Err(error) => {
+                    self.one_by_one = matches!(error, sqlx::Error::Database(_));
+                    self.connection = None;
+                    self.sweep_at = Instant::now();
+                    reconnect.wait(&error).await;
+                }
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        let now = Instant::now();
+        !self.outgoing.is_empty()
+            || self.due.is_some_and(|due| due <= now)
+            || (!self.kinds.is_empty() && self.sweep_at <= now)
+            || self.outcomes.iter().any(|o| o.not_before.is_none_or(|at| at <= now))
+            || self.can_claim()
+    }
+
+    fn can_claim(&self) -> bool {
+        !self.shared.stopping() && self.hot.any(|pair| self.kinds.get(pair.0).is_some_and(|kind| kind.may_claim()))
+    }
+
+    /// Waits until something is heard or due.
+    async fn rest(&mut self) {
+        let mut until = Instant::now() + Duration::from_secs(60);
+        if !self.kinds.is_empty() {
+            until = until.min(self.sweep_at);
+        }
+        for at in self.due.into_iter().chain(self.outcomes.iter().filter_map(|o| o.not_before)).chain(self.stop.iter().map(|s| s.1)) {
+            until = until.min(at);
+        }
+        tokio::select! {
+            message = self.inbox.recv() => if let Some(message) = message { self.hear(message) },
+            _ = self.owned.changed() => self.ownership_changed(),
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+    }
+
+    /// Under a rush of short jobs: lets outcomes of the next moments join this step.
+    fn gather(&mut self) {
+        let until = Instant::now() + Duration::from_micros(200);
+        while Instant::now() < until && self.kinds.values().any(|kind| kind.buffer.load().1 > 0) {
+            std::thread::yield_now();
+            while let Ok(message) = self.inbox.try_recv() {
+                self.hear(message);
+            }
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Ended(outcome) => self.outcomes.push_back(outcome),
+            Message::WakeUp(wake_up) => self.wake(&wake_up),
+            Message::Found(wake_ups) => {
+                for wake_up in wake_ups {
+                    self.wake(&wake_up);
+                    self.outgoing.insert(wake_up);
+                }
+            }
+            Message::LookAgain => self.sweep_at = Instant::now(),
+            Message::Renewed(kinds) => {
+                for name in kinds {
+                    if !self.kinds.contains_key(name)
+                        && let Some(buffer) = self.shared.buffers().into_iter().find(|buffer| buffer.kind == name)
+                    {
+                        self.kinds.insert(name, Kind::new(buffer));
+                        self.sweep_at = Instant::now();
+                    }
+                }
+                if self.kinds.values_mut().any(|kind| std::mem::take(&mut kind.stale)) {
+                    self.kinds.values_mut().for_each(|kind| kind.stale = false);
+                    self.sweep_at = Instant::now();
+                }
+            }
+            Message::Stop(done) => self.stop = Some((done, Instant::now() + FLUSH_LIMIT)),
+        }
+    }
+
+    /// See `queue.wake_up` for the form. What is not ours costs no statement.
+    fn wake(&mut self, wake_up: &str) {
+        if let Some(at) = wake_up.strip_prefix('@') {
+            if let Ok(at) = at.parse::<i64>() {
+                self.schedule(at);
+            }
+        } else if let Some((kind, lane)) = wake_up.split_once('\t') {
+            self.heat(kind, lane);
+        }
+    }
+
+    fn heat(&mut self, kind: &str, lane: &str) -> bool {
+        let ours = self.kinds.get_key_value(kind).filter(|_| self.lanes.contains(lane));
+        let Some((&kind, _)) = ours else { return false };
+        self.hot.insert((kind, lane.to_owned()));
+        true
+    }
+
+    fn schedule(&mut self, microseconds: i64) {
+        let due = match (&self.clock, DateTime::from_timestamp_micros(microseconds)) {
+            (Some((clock, at)), Some(time)) => add(*at, time - clock),
+            _ => Instant::now(),
+        };
+        self.due = Some(self.due.map_or(due, |known| known.min(due)));
+    }
+
+    fn ownership_changed(&mut self) {
+        let lanes: HashSet<String> =
+            self.owned.borrow_and_update().iter().map(ToString::to_string).chain([String::new()]).collect();
+        if lanes.difference(&self.lanes).next().is_some() {
+            self.sweep_at = Instant::now();
+        }
+        self.lanes = lanes;
+        let lanes = &self.lanes;
+        drop(self.hot.take(|pair| !lanes.contains(&pair.1)));
+        for kind in self.kinds.values() {
+            kind.buffer.give_back(|lease, _| !lanes.contains(&lease.lane));
+        }
+    }
+
+    async fn act(&mut self) -> sqlx::Result<()> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        if self.sweep_at <= Instant::now() && !self.kinds.is_empty() {
+            self.sweep(&mut connection).await?;
+        }
+        if !self.outgoing.is_empty() {
+            let wake_ups: Vec<String> = self.outgoing.iter().cloned().collect();
+            in_time(STATEMENT_TIMEOUT, statements::notify(&mut connection, &wake_ups)).await?;
+            Shared::count(&self.shared.statistics.statements, 1);
+            self.outgoing.clear();
+        }
+        let now = Instant::now();
+        if self.can_claim()
+            || self.due.is_some_and(|due| due <= now)
+            || self.outcomes.iter().any(|o| o.not_before.is_none_or(|at| at <= now))
+        {
+            self.step(&mut connection).await?;
+        }
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// After a broken step nobody knows whether it committed: its session is ended for sure, then what it may have claimed is given back.
+    async fn connect(&mut self) -> sqlx::Result<PgConnection> {
+        let mut connection = connect(&self.config.database, SESSION).await?;
+        if let Some(pid) = self.session {
+            let kinds: Vec<&str> = self.kinds.keys().copied().collect();
+            let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+            in_time(STATEMENT_TIMEOUT, statements::end_session(&mut connection, pid, SESSION)).await?;
+            let unanswered = statements::give_back_unanswered(&mut connection, &self.shared.name, &kinds, &known);
+            let (given_back, wake_ups) = in_time(STATEMENT_TIMEOUT, unanswered).await?;
+            if given_back > 0 {
+                tracing::info!(given_back, "claims whose answer was lost are back in line");
+            }
+            self.session = None;
+            self.hear(Message::Found(wake_ups));
+        }
+        self.session = Some(in_time(STATEMENT_TIMEOUT, statements::session_pid(&mut connection)).await?);
+        Ok(connection)
+    }
+
+    /// Finds what no wake-up told, and gives back what has waited here too long.
+    async fn sweep(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let asked = Instant::now();
+        let (pairs, next, clock) = in_time(STATEMENT_TIMEOUT, statements::sweep(connection)).await?;
+        Shared::count(&self.shared.statistics.statements, 1);
+        self.sweep_at = asked + self.config.sweep;
+        self.clock = Some((clock, Instant::now()));
+        self.due = next.map(|next| add(Instant::now(), next));
+        for (kind, lane) in pairs {
+            self.heat(&kind, &lane);
+        }
+        for kind in self.kinds.values_mut() {
+            kind.give_back_old();
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let now = Instant::now();
+        let limit = if self.one_by_one { 1 } else { BATCH };
+        let mut outcomes = Vec::new();
+        for outcome in std::mem::take(&mut self.outcomes) {
+            if outcomes.len() < limit && outcome.not_before.is_none_or(|at| at <= now) {
+                outcomes.push(outcome);
+            } else {
+                self.outcomes.push_back(outcome);
+            }
+        }
+        let mut slots = Vec::new();
+        if !self.shared.stopping() && self.shared.lease_is_fresh() {
+            for (&name, kind) in &mut self.kinds {
+                let free = kind.slots(self.hot.any(|pair| pair.0 == name));
+                if free > 0 {
+                    slots.push((name, i32::try_from(free).unwrap_or(i32::MAX)));
+                }
+            }
+        }
+        let pairs = self.hot.take(|pair| slots.iter().any(|(kind, _)| *kind == pair.0));
+        let lanes: HashSet<&str> = outcomes
+            .iter()
+            .map(|outcome| outcome.lane.as_str())
+            .filter(|lane| self.lanes.contains(*lane))
+            .chain(pairs.iter().map(|pair| pair.1.as_str()))
+            .chain([""])
+            .collect();
+        let lanes = lanes.into_iter().map(str::to_owned).collect();
+        let step = Step { worker: &self.shared.name, outcomes: &outcomes, slots, pairs: &pairs, lanes, lease: self.config.lease };
+        let answer = in_time(STATEMENT_TIMEOUT, statements::step(connection, &step)).await;
+        Shared::count(&self.shared.statistics.steps, 1);
+        Shared::count(&self.shared.statistics.statements, 1);
+        let stepped = match answer {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                self.step_failed(outcomes, pairs, &error);
+                return Err(error);
+            }
+        };
+        self.stepped(outcomes, stepped);
+        Ok(())
+    }
+
+    fn step_failed(&mut self, outcomes: Vec<Acknowledgement>, pairs: Vec<Pair>, error: &sqlx::Error) {
+        for pair in pairs {
+            self.hot.insert(pair);
+        }
+        let refused = self.one_by_one && matches!(error, sqlx::Error::Database(_));
+        for mut outcome in outcomes.into_iter().rev() {
+            if refused {
+                outcome.tries += 1;
+                outcome.not_before = Some(Instant::now() + Duration::from_millis(500));
+            }
+            if outcome.tries > 20 {
+                // The lease keeps it ours as long as this process lives; after that somebody else runs it again.
+                tracing::error!(id = outcome.id, %error, "the database keeps refusing an outcome");
+                outcome.not_before = Some(Instant::now() + Duration::from_secs(60));
+            }
+            self.outcomes.push_front(outcome);
+        }
+    }
+
+    fn stepped(&mut self, outcomes: Vec<Acknowledgement>, stepped: Stepped) {
+        let now = Instant::now();
+        if let Some(clock) = stepped.clock {
+            self.clock = Some((clock, now));
+        }
+        // A job that is due already and was not taken up is held by somebody's transaction: do not spin on it.
+        self.due = stepped.next.map(|next| add(now, next).max(now + Duration::from_millis(2)));
+        let statistics = &self.shared.statistics;
+        Shared::count(&statistics.acknowledged, stepped.applied.len());
+        let applied: HashSet<String> = stepped.applied.into_iter().collect();
+        let put_off: HashSet<String> = stepped.put_off.into_iter().collect();
+        for mut outcome in outcomes {
+            if put_off.contains(&outcome.id) {
+                Shared::count(&statistics.put_off, 1);
+                outcome.tries = (outcome.tries + 1).min(40);
+                outcome.not_before = Some(now + Duration::from_millis(5) * outcome.tries);
+                self.outcomes.push_back(outcome);
+                continue;
+            }
+            self.known.remove(&outcome.id);
+            if !applied.contains(&outcome.id) {
+                Shared::count(&statistics.fenced, 1);
+                tracing::warn!(kind = outcome.kind, id = outcome.id, outcome = ?outcome.outcome, "outcome came too late");
+            }
+        }
+        for kind in self.kinds.values_mut() {
+            kind.stale |= stepped.stale;
+        }
+        if stepped.stale {
+            self.shared.renew_now.notify_one();
+        }
+        for (kind, lane) in stepped.more {
+            self.heat(&kind, &lane);
+        }
+        for (kind, lane) in stepped.woken {
+            let has_room = self.kinds.get(kind.as_str()).is_some_and(Kind::may_claim);
+            if !(self.heat(&kind, &lane) && has_room) {
+                self.outgoing.insert(format!("{kind}\t{lane}"));
+            }
+        }
+        self.deliver(stepped.claimed);
+    }
+
+    fn deliver(&mut self, rows: Vec<ClaimedRow>) {
+        Shared::count(&self.shared.statistics.claimed, rows.len());
+        let mut by_kind: HashMap<&'static str, Vec<ClaimedRow>> = HashMap::new();
+        for row in rows {
+            self.known.insert(row.id.clone());
+            if let Some((&kind, _)) = self.kinds.get_key_value(row.kind.as_str()) {
+                by_kind.entry(kind).or_default().push(row);
+            }
+        }
+        for (kind, mut rows) in by_kind {
+            rows.sort_by_key(|row| row.run_at);
+            let Some(kind) = self.kinds.get_mut(kind) else { continue };
+            kind.delivered(rows.len());
+            let claimed = rows
+                .into_iter()
+                .map(|row| Claimed {
+                    payload: row.payload,
+                    lease: Lease {
+                        id: row.id,
+                        lane: row.lane,
+                        ordering_key: row.ordering_key,
+                        token: row.token,
+                        attempts: row.attempts,
+                        buffer: kind.buffer.clone(),
+                        shared: self.shared.clone(),
+                        taken: AtomicBool::new(false),
+                        started: AtomicBool::new(false),
+                        ended: AtomicBool::new(false),
+                    },
+                })
+                .collect();
+            kind.buffer.deliver(claimed);
+        }
+    }
+}
+
+fn add(at: Instant, delta: chrono::TimeDelta) -> Instant {
+    delta.to_std().map_or(at, |ahead| at + ahead)
+}

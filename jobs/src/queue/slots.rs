@@ -1,0 +1,72 @@
+//! How many jobs of a kind to claim: as many as may run, and while workers starve between two steps, some ahead.
+
+use super::buffer::KindBuffer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most jobs that wait in one process.
+const MOST_AHEAD: usize = 1024;
+/// A job that has waited in the process for so long had better been claimed by somebody else.
+const TOO_LONG: Duration = Duration::from_secs(1);
+
+/// One kind, as the engine sees it.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub buffer: Arc<KindBuffer>,
+    /// The database says that this process' lease must be renewed before it may claim.
+    pub stale: bool,
+    /// Jobs claimed beyond those that may run.
+    ahead: usize,
+    /// Jobs that the last step brought.
+    delivered: usize,
+}
+
+impl Kind {
+    pub(super) fn new(buffer: Arc<KindBuffer>) -> Self {
+        Self { buffer, stale: false, ahead: 0, delivered: 0 }
+    }
+
+    fn free(&self) -> usize {
+        let (waiting, running) = self.buffer.load();
+        (self.buffer.concurrency + self.ahead).saturating_sub(waiting + running)
+    }
+
+    /// Whether a claim makes sense now.
+    pub(super) fn may_claim(&self) -> bool {
+        !self.stale && self.buffer.is_open() && self.free() > 0
+    }
+
+    /// Jobs are so short that the worker waits for the database.
+    pub(super) fn is_rushing(&self) -> bool {
+        self.ahead > 0
+    }
+
+    /// How many to claim in this step. `more`: there are ready jobs.
+    pub(super) fn slots(&mut self, more: bool) -> usize {
+        if self.stale || !self.buffer.is_open() {
+            return 0;
+        }
+        let (waiting, running) = self.buffer.load();
+        if self.buffer.oldest() > TOO_LONG / 5 {
+            self.ahead /= 2;
+        } else if more && waiting == 0 && running < self.buffer.concurrency && self.delivered >= self.buffer.concurrency {
+            self.ahead = (self.ahead * 2).clamp(self.buffer.concurrency, MOST_AHEAD);
+        } else if !more && waiting == 0 && running == 0 {
+            self.ahead = 0;
+        }
+        std::mem::take(&mut self.delivered);
+        self.free()
+    }
+
+    pub(super) fn delivered(&mut self, jobs: usize) {
+        self.delivered = jobs;
+    }
+
+    /// Lets others have what has waited here for too long.
+    pub(super) fn give_back_old(&mut self) {
+        if self.buffer.oldest() > TOO_LONG {
+            self.ahead = 0;
+            self.buffer.give_back(|_, since| since.elapsed() > TOO_LONG);
+        }
+    }
+}
