@@ -11,12 +11,15 @@ create table personal_telegram_workers (
 );
 
 -- Who may use which authorization key. class = class of the advisory lock (KeyClass). owner null = given back.
+-- orphaned: the lock was found free while this lease was younger than 15 s and PostgreSQL had not restarted: the owner is dead, or
+-- lost PostgreSQL and closes by itself. Kept here, so that it is not lost with the worker that found it.
 create table personal_telegram_leases (
   class integer not null,
   object integer not null,
   owner text,
   epoch bigint not null default 1,
   renewed_at timestamptz not null default now(),
+  orphaned boolean not null default false,
   primary key (class, object)
 );
 create index personal_telegram_leases_by_owner on personal_telegram_leases (owner) where owner is not null;

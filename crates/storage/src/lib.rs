@@ -2,19 +2,28 @@
 //!
 //! Callers get a [`Store`] (a pool) for reads and single statements and a [`Tx`] for everything that must happen together.
 
+pub mod account_pages;
 pub mod accounts;
+pub mod bot_polling;
+pub mod bots;
 pub mod chat_membership;
 pub mod clients;
+pub mod dialog_pages;
 pub mod intake;
+pub mod leases;
 pub mod limits;
 pub mod logins;
 pub mod migrations;
 pub mod mirror;
+pub mod peers;
+pub mod projects;
 pub mod replies;
 mod store;
 pub mod sync;
+pub mod telegram_chats;
 pub mod users;
 mod wake_ups;
+pub mod workers;
 
 pub use store::{Error, Result, Store, Tx};
 pub use wake_ups::WAKE_UP_CHANNEL;
