@@ -1,1 +1,4 @@
-//! One integration binary.
+//! One integration binary: every test against a real PostgreSQL, and real processes where something is killed.
+
+mod embedded;
+mod support;

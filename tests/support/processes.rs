@@ -1,0 +1,84 @@
+//! Real processes of our binary: killed when dropped, their output kept and shown when the test fails.
+
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tuberry::lifeline::{self, Tied};
+
+/// Lines of output shown when a test fails.
+const SHOWN: usize = 60;
+
+/// A process of `tuberry`, or of another program.
+pub struct Process {
+    name: String,
+    process: Tied,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `tuberry` with these arguments; of our environment it gets only `PATH` and `HOME`, and then `environment`.
+    pub async fn tuberry(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start(env!("CARGO_BIN_EXE_tuberry"), arguments, environment).await
+    }
+
+    /// The same for any program.
+    pub async fn start(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("process-{}-{number}.log", std::process::id()));
+        let file = File::create(&log).expect("a log below target/tmp");
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear();
+        for name in ["PATH", "HOME"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("RUST_LOG", "info").env("RUST_BACKTRACE", "1").envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file handle")).stderr(file);
+        let process = lifeline::spawn(command, Signal::SIGKILL).await.expect("a program that starts");
+        let name = format!("{} {}", Path::new(program).file_name().unwrap_or_default().to_string_lossy(), arguments.join(" "));
+        Self { name, process, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&self) -> ExitStatus {
+        self.process.wait().await.expect("an exit status")
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+        self.wait().await;
+    }
+
+    /// Everything that it printed so far.
+    pub fn output(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<&str> = output.lines().collect();
+            eprintln!("--- {} (pid {}) said at last:", self.name, self.pid());
+            for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+                eprintln!("{line}");
+            }
+        }
+        let _ = fs::remove_file(&self.log);
+    }
+}
