@@ -1,6 +1,36 @@
 //! What the service does: one file per job, over a queue on apalis' table.
 
+mod account_ended;
+mod bot_call;
+pub mod bot_updates;
+pub mod context;
+pub mod intake;
 pub mod job;
+mod log_out;
+mod login;
+mod mark_reply;
+mod mirror_message;
+mod poll_login;
+mod post_notice;
 pub mod queue;
+mod refresh_topic;
+mod send_reply;
+mod start_login;
+mod submit_password;
+mod sync_accounts;
+mod topic;
 
+pub use account_ended::{account_ended, fail_waiting_replies};
+pub use bot_call::{AnswerGetid, DeleteServiceMessage};
+pub use context::Context;
 pub use job::{Backoff, Job, JobError, Policy, Unique, enqueue, enqueue_all, enqueue_at, enqueue_in};
+pub use log_out::LogOut;
+pub use mark_reply::MarkReply;
+pub use mirror_message::MirrorMessage;
+pub use poll_login::PollLogin;
+pub use post_notice::{Notice, PostNotice};
+pub use refresh_topic::RefreshTopic;
+pub use send_reply::SendReply;
+pub use start_login::StartLogin;
+pub use submit_password::SubmitPassword;
+pub use sync_accounts::SyncAccounts;

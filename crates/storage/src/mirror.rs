@@ -43,6 +43,11 @@ pub fn bot_scope(bot: BotId, group: Option<ChatId>) -> String {
     format!("bot:{bot}:{}", group.unwrap_or(ChatId(0)))
 }
 
+/// A bot's token. `None`: the bot is gone.
+pub async fn bot_token(pool: &PgPool, bot: BotId) -> Result<Option<BotToken>> {
+    Ok(sqlx::query_scalar!("select token from bots where id = $1", bot.0).fetch_optional(pool).await?.map(Secret::new))
+}
+
 /// Where a dialog is shown. `None`: the dialog is gone.
 pub async fn place(pool: &PgPool, dialog: DialogId) -> Result<Option<Place>> {
     let row = sqlx::query!(
@@ -218,6 +223,18 @@ pub async fn topic_gone(pool: &PgPool, dialog: DialogId, topic: ThreadId) -> Res
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// True when the bot serves a dialog in this topic of its own working group.
+pub async fn is_own_topic(tx: &mut Tx, bot: BotId, group: ChatId, topic: Option<ThreadId>) -> Result<bool> {
+    let known = sqlx::query_scalar!(
+        "select exists (select 1 from dialogs d join bots b on b.id = d.bot_id
+                         where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and d.telegram_topic_id = $3) as \"known!\"",
+        bot.0,
+        group.to_string(),
+        topic.map(|topic| topic.to_string())
+    );
+    Ok(known.fetch_one(tx.conn()).await?)
 }
 
 /// The topic has this title now.

@@ -1,0 +1,23 @@
+//! An account that will not send any more: marked, its key wiped, its waiting replies failed with the reason in their topics.
+
+use crate::send_reply::{SendReply, announce_failure};
+use crate::{Job, queue};
+use tuberry_domain::AccountId;
+use tuberry_domain::account::AccountProblem;
+use tuberry_storage::{Result, Tx, accounts, replies};
+
+/// Takes an account out of service for a terminal problem.
+pub async fn account_ended(tx: &mut Tx, account: AccountId, problem: AccountProblem) -> Result<()> {
+    tracing::warn!(account = account.0, ?problem, "account out of service");
+    accounts::mark_problem(tx, account, problem.text()).await?;
+    fail_waiting_replies(tx, account, problem.text()).await
+}
+
+/// Fails the waiting replies of an account; each is answered in its topic with `reason`.
+pub async fn fail_waiting_replies(tx: &mut Tx, account: AccountId, reason: &str) -> Result<()> {
+    for message in replies::fail_waiting(tx, account, reason).await? {
+        announce_failure(tx, message).await?;
+    }
+    queue::cancel_waiting(tx, <SendReply as Job<crate::Context>>::KIND, account, reason).await?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! `log-out`: ends the Telegram session of a removed account, from the sealed tombstone that its removal wrote.
+
+use crate::context::{Context, session_place};
+use crate::{Job, JobError, Policy};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tuberry_domain::ports::{ClaimError, KeyClass, LoginError, Reuse};
+use tuberry_domain::session::StringSession;
+use tuberry_domain::{AccountId, TombstoneId};
+use tuberry_storage::accounts;
+
+/// The job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogOut {
+    /// The tombstone.
+    pub tombstone: TombstoneId,
+    /// The account that was removed.
+    pub account: AccountId,
+}
+
+impl Job<Context> for LogOut {
+    const KIND: &'static str = "log-out";
+    const POLICY: Policy =
+        Policy { max_attempts: None, deadline: Some(Duration::from_secs(7 * 86_400)), concurrency: 4, ..Policy::DEFAULT };
+
+    fn ordering_key(&self) -> Option<String> {
+        Some(format!("account:{}", self.account))
+    }
+
+    async fn run(self, cx: &Context) -> Result<(), JobError> {
+        let Some(tombstone) = accounts::tombstone(cx.store.pool(), self.tombstone).await? else { return Ok(()) };
+        let session = open_session(cx, tombstone.account, &tombstone.sealed);
+        if let Some(session) = session {
+            // The account's own class: its former owner must have closed the connection before the key is used here.
+            let claim = match cx.claims.claim(KeyClass::Account, self.account.0, Reuse::Required).await {
+                Ok(claim) => claim,
+                Err(ClaimError::Busy { again_in }) => return Err(JobError::Snooze(again_in)),
+                Err(error) => return Err(JobError::retry(error)),
+            };
+            let done = cx.logins.log_out(&session).await;
+            cx.claims.give_back(&claim.lease).await;
+            match done {
+                Ok(()) => {}
+                Err(LoginError::Rpc(error)) if error.account_problem().is_some() => {}
+                Err(error) => return Err(JobError::retry(error)),
+            }
+        } else {
+            tracing::warn!(account = self.account.0, "the removed account's session does not open; Telegram is not told");
+        }
+        let mut tx = cx.store.begin().await?;
+        accounts::forget_tombstone(&mut tx, self.tombstone).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+fn open_session(cx: &Context, account: AccountId, sealed: &str) -> Option<StringSession> {
+    let plain = cx.sealer.open(session_place(&account.to_string()), sealed).ok()?;
+    StringSession::decode(std::str::from_utf8(plain.expose()).ok()?).ok()
+}

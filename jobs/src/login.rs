@@ -1,0 +1,200 @@
+//! What the login's jobs share: taking the key, one connection per step, storing what the step brought.
+
+use crate::JobError;
+use crate::context::{Context, login_place};
+use chrono::{Duration as ChronoDuration, Utc};
+use tuberry_domain::LoginNumber;
+use tuberry_domain::intake::{SelfUser, UpdateState};
+use tuberry_domain::login::{LoginEvent, LoginStage};
+use tuberry_domain::ports::{ClaimError, KeyClass, Lease, LoginConnection, LoginError, LoginKey, Reuse};
+use tuberry_domain::session::StringSession;
+use tuberry_storage::logins::{self, Login};
+use tuberry_storage::{Tx, accounts, leases, workers};
+
+/// The password may still be typed for this long after it was asked for, even when the QR code's time is over.
+const PASSWORD_TIME: i64 = 300;
+
+/// One step of a login: its row, the right to its key, and a connection.
+pub(crate) struct Step<'a> {
+    cx: &'a Context,
+    pub(crate) login: Login,
+    lease: Lease,
+    pub(crate) connection: Box<dyn LoginConnection>,
+}
+
+/// What a step found.
+pub(crate) enum Opened<'a> {
+    /// Go on.
+    Step(Step<'a>),
+    /// The login is gone, or has ended, or is at another stage: nothing to do.
+    Over,
+}
+
+impl<'a> Step<'a> {
+    /// Loads the login, takes its key and connects, when it stands at one of `stages`.
+    pub(crate) async fn open(cx: &'a Context, number: LoginNumber, stages: &[LoginStage]) -> Result<Opened<'a>, JobError> {
+        let Some(login) = logins::load(cx.store.pool(), number).await?.filter(|login| stages.contains(&login.stage)) else {
+            return Ok(Opened::Over);
+        };
+        let reuse = if login.stage.may_start_over() { Reuse::Optional } else { Reuse::Required };
+        let claim = match cx.claims.claim(KeyClass::Login, number.0, reuse).await {
+            Ok(claim) => claim,
+            Err(ClaimError::Busy { again_in }) => return Err(JobError::Snooze(again_in)),
+            Err(error) => return Err(JobError::retry(error)),
+        };
+        let key = match login.sealed_key.as_deref().filter(|_| claim.key_is_free) {
+            Some(sealed) => Some(open_key(cx, number, sealed)?),
+            None => None,
+        };
+        match cx.logins.open(key.as_ref()).await {
+            Ok(connection) => Ok(Opened::Step(Self { cx, login, lease: claim.lease, connection })),
+            Err(error) => {
+                cx.claims.give_back(&claim.lease).await;
+                fail_or_retry(cx, number, &error).await.map(|()| Opened::Over)
+            }
+        }
+    }
+
+    /// Stores what changed: `change` gets the locked row and says what happened; nothing is stored when that means nothing any more
+    /// (the login was cancelled, or has expired).
+    pub(crate) async fn store(&mut self, event: LoginEvent, change: impl FnOnce(&mut Login)) -> Result<Option<Tx>, JobError> {
+        let mut tx = self.cx.store.begin().await?;
+        leases::check(&mut tx, &self.lease).await?;
+        let number = self.login.number;
+        let Some(mut login) = logins::lock(&mut tx, number).await? else { return Ok(None) };
+        let Some(stage) = login.stage.next(event) else { return Ok(None) };
+        login.stage = stage;
+        login.sealed_key = Some(self.cx.seal_login(number, "sealed_key", &self.connection.key().0));
+        change(&mut login);
+        logins::save(&mut tx, &login).await?;
+        self.login = login;
+        Ok(Some(tx))
+    }
+
+    /// Seals the QR code's URL for the row.
+    pub(crate) fn seal_url(&self, url: &str) -> String {
+        self.cx.seal_login(self.login.number, "sealed_url", url)
+    }
+
+    /// The password is wanted: parameters and hint for the next attempt, and why the last one failed.
+    pub(crate) async fn want_password(
+        &mut self,
+        parameters: Vec<u8>,
+        hint: Option<String>,
+        error: Option<&str>,
+    ) -> Result<(), JobError> {
+        let latest = Utc::now() + ChronoDuration::seconds(PASSWORD_TIME);
+        let tx = self
+            .store(LoginEvent::PasswordWanted, |login| {
+                login.password_parameters = Some(parameters);
+                login.password_hint = hint;
+                login.proof = None;
+                login.sealed_url = None;
+                login.expires_at = login.expires_at.max(latest);
+                login.error = error.map(str::to_owned);
+            })
+            .await?;
+        commit(tx).await
+    }
+
+    /// Telegram accepted: reads who it is, closes the connection, and only then makes the account, so that its worker is the key's only user.
+    pub(crate) async fn complete(mut self) -> Result<(), JobError> {
+        let found = match self.connection.identity().await {
+            Ok((user, state)) => self.connection.session().map(|session| (user, state, session)),
+            Err(error) => Err(error),
+        };
+        let (user, state, session) = match found {
+            Ok(found) => found,
+            Err(error) => return self.fail(error).await,
+        };
+        let Self { cx, login, lease, connection } = self;
+        connection.close().await;
+        let stored = complete(cx, &login, &lease, &user, &state, &session).await;
+        cx.claims.give_back(&lease).await;
+        stored
+    }
+
+    /// A final error ends the login, a passing one is retried.
+    pub(crate) async fn fail(self, error: LoginError) -> Result<(), JobError> {
+        let (cx, number) = (self.cx, self.login.number);
+        self.close().await;
+        fail_or_retry(cx, number, &error).await
+    }
+
+    /// Closes the connection, sees the close, and gives the key back.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
+        self.cx.claims.give_back(&self.lease).await;
+    }
+}
+
+/// Commits a step's transaction, if there is one.
+pub(crate) async fn commit(tx: Option<Tx>) -> Result<(), JobError> {
+    match tx {
+        Some(tx) => Ok(tx.commit().await?),
+        None => Ok(()),
+    }
+}
+
+fn open_key(cx: &Context, number: LoginNumber, sealed: &str) -> Result<LoginKey, JobError> {
+    let plain = cx.sealer.open(login_place(&number.to_string(), "sealed_key"), sealed).map_err(JobError::cancel)?;
+    Ok(LoginKey(String::from_utf8(plain.expose().clone()).map_err(|_| JobError::cancel("the login's key is not text"))?))
+}
+
+async fn complete(
+    cx: &Context,
+    login: &Login,
+    lease: &Lease,
+    user: &SelfUser,
+    state: &UpdateState,
+    session: &StringSession,
+) -> Result<(), JobError> {
+    let mut tx = cx.store.begin().await?;
+    leases::check(&mut tx, lease).await?;
+    let Some(mut login) = logins::lock(&mut tx, login.number).await? else { return Ok(()) };
+    let Some(stage) = login.stage.next(LoginEvent::Authorised) else { return Ok(()) };
+    let account = accounts::upsert_authorised(&mut tx, login.client, login.project, user).await?;
+    let text = session.encode();
+    let sealed = cx.seal_session(account, text.expose());
+    let fernet = cx.sealer.fernet(text.expose().as_bytes());
+    accounts::store_session(&mut tx, account, &sealed, fernet.as_deref()).await?;
+    accounts::save_update_state(&mut tx, account, state).await?;
+    (login.stage, login.account, login.error) = (stage, Some(account), None);
+    logins::save(&mut tx, &login).await?;
+    tx.commit().await?;
+    workers::announce(cx.store.pool(), &format!("account {account}")).await;
+    tracing::info!(account = account.0, login = login.number.0, "login completed");
+    Ok(())
+}
+
+async fn fail_or_retry(cx: &Context, number: LoginNumber, error: &LoginError) -> Result<(), JobError> {
+    let text = match error {
+        LoginError::Connection(_) => return Err(JobError::retry(error)),
+        LoginError::Unusable(_) => "Не удалось прочитать ответ Telegram: начните вход заново".to_owned(),
+        LoginError::Rpc(rpc) => match rpc.name.as_str() {
+            "API_ID_INVALID" | "API_ID_PUBLISHED_FLOOD" => {
+                "Telegram не принимает настройки приложения (API ID): обратитесь к администратору".to_owned()
+            }
+            "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" | "PHONE_PASSWORD_FLOOD" => too_many_attempts(rpc.value),
+            _ if rpc.code >= 500 || rpc.code < 0 => return Err(JobError::retry(error)),
+            _ => format!("Telegram отказал во входе ({})", rpc.name),
+        },
+    };
+    tracing::warn!(login = number.0, %error, "login failed");
+    let mut tx = cx.store.begin().await?;
+    if let Some(mut login) = logins::lock(&mut tx, number).await?
+        && let Some(stage) = login.stage.next(LoginEvent::Failed)
+    {
+        (login.stage, login.error) = (stage, Some(text));
+        logins::save(&mut tx, &login).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// What the portal shows for a flood wait.
+pub(crate) fn too_many_attempts(seconds: Option<u32>) -> String {
+    match seconds {
+        Some(seconds) => format!("Слишком много попыток: повторите через {seconds} с"),
+        None => "Слишком много попыток: повторите позже".to_owned(),
+    }
+}

@@ -1,0 +1,105 @@
+//! `mirror-message`: one incoming message into its dialog's topic.
+
+use crate::context::Context;
+use crate::topic::{PERSISTENT, Topic};
+use crate::{Job, JobError, Policy};
+use serde::{Deserialize, Serialize};
+use tuberry_domain::content::shown;
+use tuberry_domain::ports::{BotError, SendTopicMessage};
+use tuberry_domain::text::{FormattedText, MESSAGE_LIMIT};
+use tuberry_domain::{BotMessageId, DialogId, MessageId};
+use tuberry_storage::mirror::{self, Mirrored};
+
+/// After so many refusals the formatting is left out; after twice as many the message is given up.
+const REFUSALS: i32 = 4;
+
+/// The job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MirrorMessage {
+    /// The message.
+    pub message: MessageId,
+    /// Its dialog.
+    pub dialog: DialogId,
+}
+
+impl Job<Context> for MirrorMessage {
+    const KIND: &'static str = "mirror-message";
+    const POLICY: Policy = PERSISTENT;
+
+    fn ordering_key(&self) -> Option<String> {
+        Some(format!("mirror:{}", self.dialog))
+    }
+
+    async fn run(self, cx: &Context) -> Result<(), JobError> {
+        let Some(message) = mirror::load(cx.store.pool(), self.message).await?.filter(|message| !message.finished) else {
+            return Ok(());
+        };
+        let Some(mut topic) = Topic::open(cx, message.dialog).await? else { return Ok(()) };
+        let parts = parts(&message);
+        for (number, text) in parts.iter().enumerate() {
+            let number = i32::try_from(number).map_err(JobError::cancel)?;
+            let begun = message.parts.iter().find(|part| part.number == number);
+            if begun.is_some_and(|part| part.sent) {
+                continue;
+            }
+            let attempts = begun.map_or(0, |part| part.attempts);
+            let reply_to = message.reply_to.filter(|_| number == 0);
+            let sent = self.send_part(cx, &mut topic, number, attempts, text, reply_to).await?;
+            mirror::part_sent(cx.store.pool(), self.message, number, sent, usize::try_from(number + 1) == Ok(parts.len()))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl MirrorMessage {
+    async fn send_part(
+        &self,
+        cx: &Context,
+        topic: &mut Topic<'_>,
+        number: i32,
+        attempts: i32,
+        text: &FormattedText,
+        reply_to: Option<BotMessageId>,
+    ) -> Result<BotMessageId, JobError> {
+        let pool = cx.store.pool();
+        let text = if attempts >= REFUSALS { FormattedText::plain(text.text.clone()) } else { text.clone() };
+        let mut message = SendTopicMessage { chat: topic.group(), thread: None, text, reply_to, silent: false };
+        let (mut recreated, mut reopened) = (false, false);
+        loop {
+            let thread = topic.ensure().await?;
+            message.thread = Some(thread);
+            mirror::part_sending(pool, self.message, number).await?;
+            let error = match topic.send(&message).await {
+                Ok(sent) => return Ok(sent),
+                Err(error @ BotError::Lost(_)) => return Err(JobError::retry(error)),
+                Err(error) => error,
+            };
+            mirror::part_not_sent(pool, self.message, number).await?;
+            match error {
+                BotError::TopicNotFound if !recreated => {
+                    recreated = true;
+                    topic.forget().await?;
+                }
+                BotError::TopicClosed if !reopened => {
+                    reopened = true;
+                    match cx.bots.reopen_topic(&topic.place().token, topic.group(), thread).await {
+                        Ok(()) | Err(BotError::NotModified) => {}
+                        Err(error) => return Err(topic.outcome(&error).await?),
+                    }
+                }
+                BotError::Refused(reason) if attempts >= 2 * REFUSALS => {
+                    mirror::failed(pool, self.message, &reason).await?;
+                    return Err(JobError::Cancel(reason));
+                }
+                error => return Err(topic.outcome(&error).await?),
+            }
+        }
+    }
+}
+
+/// `💬 <sender>: <text>`, in as many parts as Telegram needs.
+fn parts(message: &Mirrored) -> Vec<FormattedText> {
+    let sender = message.sender.split_whitespace().collect::<Vec<_>>().join(" ");
+    shown(&message.text, message.attachment.as_ref()).prefixed(&format!("💬 {sender}: ")).split(MESSAGE_LIMIT)
+}

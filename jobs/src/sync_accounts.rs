@@ -1,0 +1,65 @@
+//! `sync-accounts`: the cluster's tick. Repairs what nobody else notices: logins past their time, replies without an owner, rows past their use.
+
+use crate::context::Context;
+use crate::post_notice::{Notice, PostNotice};
+use crate::{Job, JobError, Policy, Unique, enqueue, queue};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tuberry_storage::{Store, limits, logins, replies, sync, workers};
+
+/// Time between two ticks.
+pub const INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long done and dead jobs stay visible.
+const RETENTION: Duration = Duration::from_secs(7 * 86_400);
+
+/// A worker that has not been heard of for so long is forgotten. Long after its leases could matter to anybody.
+const SILENT_WORKER: Duration = Duration::from_secs(600);
+
+/// The job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SyncAccounts {
+    /// Number of the interval since 1970.
+    pub tick: i64,
+}
+
+impl SyncAccounts {
+    /// Enqueues the current tick, unless some process did already. Every worker calls it in every interval.
+    pub async fn enqueue_tick(store: &Store) -> tuberry_storage::Result<()> {
+        let interval = i64::try_from(INTERVAL.as_secs()).expect("a short interval");
+        let tick = chrono::Utc::now().timestamp() / interval;
+        let mut tx = store.begin().await?;
+        if sync::take_tick(&mut tx, tick).await? {
+            enqueue(&mut tx, &Self { tick }).await?;
+        }
+        tx.commit().await
+    }
+}
+
+impl Job<Context> for SyncAccounts {
+    const KIND: &'static str = "sync-accounts";
+    const POLICY: Policy = Policy { max_attempts: Some(1), concurrency: 1, ..Policy::DEFAULT };
+
+    fn unique_key(&self) -> Option<Unique> {
+        Some(Unique::WhileLive("tick".to_owned()))
+    }
+
+    async fn run(self, cx: &Context) -> Result<(), JobError> {
+        let pool = cx.store.pool();
+        logins::expire_overdue(pool).await?;
+        announce_stranded(&cx.store).await?;
+        workers::forget_silent(&cx.store, SILENT_WORKER).await?;
+        limits::purge(pool).await?;
+        logins::purge(pool).await?;
+        queue::purge(pool, RETENTION, 2000).await?;
+        Ok(())
+    }
+}
+
+async fn announce_stranded(store: &Store) -> tuberry_storage::Result<()> {
+    let mut tx = store.begin().await?;
+    for message in replies::announce_stranded(&mut tx).await? {
+        enqueue(&mut tx, &PostNotice { message, notice: Notice::Waiting }).await?;
+    }
+    tx.commit().await
+}

@@ -1,0 +1,96 @@
+//! A dialog's topic as jobs reach it: limits observed, topics created and re-created, the Bot API's errors turned into outcomes.
+
+use crate::context::{Context, wait_for};
+use crate::{JobError, Policy};
+use std::time::Duration;
+use tuberry_domain::ports::{BotError, SendTopicMessage};
+use tuberry_domain::title::{Mark, title};
+use tuberry_domain::{BotMessageId, ChatId, DialogId, ThreadId};
+use tuberry_storage::limits;
+use tuberry_storage::mirror::{self, Place};
+
+/// Policy of jobs that must not give up for a passing reason: no attempt limit, a week.
+pub(crate) const PERSISTENT: Policy =
+    Policy { max_attempts: None, deadline: Some(Duration::from_secs(7 * 86_400)), concurrency: 32, ..Policy::DEFAULT };
+
+/// How long a job sleeps while its group is out of reach until an owner acts.
+const PARKED: Duration = Duration::from_secs(30);
+
+/// A dialog's place whose bot may be called now.
+pub(crate) struct Topic<'a> {
+    cx: &'a Context,
+    place: Place,
+    group: ChatId,
+}
+
+impl<'a> Topic<'a> {
+    /// Loads the place. `None`: the dialog is gone. Snoozes while the bot is limited or the group is missing.
+    pub(crate) async fn open(cx: &'a Context, dialog: DialogId) -> Result<Option<Self>, JobError> {
+        let Some(place) = mirror::place(cx.store.pool(), dialog).await? else { return Ok(None) };
+        if let Some(until) = place.not_before {
+            return Err(wait_for(until));
+        }
+        let Some(group) = place.group else { return Err(JobError::Snooze(PARKED)) };
+        Ok(Some(Self { cx, place, group }))
+    }
+
+    /// The place as it was loaded.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The working group.
+    pub(crate) fn group(&self) -> ChatId {
+        self.group
+    }
+
+    /// The dialog's topic, created when it has none. Only `mirror-message` calls it, one at a time per dialog.
+    pub(crate) async fn ensure(&mut self) -> Result<ThreadId, JobError> {
+        if let Some(topic) = self.place.topic {
+            return Ok(topic);
+        }
+        let mark = if self.place.waiting { Mark::Waiting } else { Mark::Answered };
+        let name = title(mark, &self.place.name);
+        let topic = match self.cx.bots.create_topic(&self.place.token, self.group, &name).await {
+            Ok(topic) => topic,
+            Err(error) => return Err(self.outcome(&error).await?),
+        };
+        mirror::topic_created(self.cx.store.pool(), self.place.dialog, self.group, topic, &name).await?;
+        self.place.topic = Some(topic);
+        Ok(topic)
+    }
+
+    /// Forgets a deleted topic, so that [`Topic::ensure`] makes a new one.
+    pub(crate) async fn forget(&mut self) -> Result<(), JobError> {
+        if let Some(topic) = self.place.topic.take() {
+            mirror::topic_gone(self.cx.store.pool(), self.place.dialog, topic).await?;
+        }
+        Ok(())
+    }
+
+    /// `sendMessage`, without any handling of errors.
+    pub(crate) async fn send(&self, message: &SendTopicMessage) -> Result<BotMessageId, BotError> {
+        self.cx.bots.send_message(&self.place.token, message).await
+    }
+
+    /// What becomes of the job after an error that it does not handle itself. Limits and moves are stored on the way.
+    pub(crate) async fn outcome(&self, error: &BotError) -> Result<JobError, JobError> {
+        let pool = self.cx.store.pool();
+        Ok(match error {
+            BotError::RetryAfter(wait) => {
+                limits::impose(pool, &self.place.scope(), *wait).await?;
+                JobError::Snooze(*wait)
+            }
+            BotError::Migrated(to) => {
+                mirror::group_moved(&self.cx.store, self.place.bot, self.group, *to).await?;
+                JobError::Snooze(Duration::ZERO)
+            }
+            BotError::NoAccess(reason) => {
+                tracing::warn!(bot = self.place.bot.0, %reason, "the working group is out of reach; its jobs are parked");
+                mirror::bot_access(pool, self.place.bot, false).await?;
+                JobError::Snooze(PARKED)
+            }
+            other => JobError::retry(other),
+        })
+    }
+}
