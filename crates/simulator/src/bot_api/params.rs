@@ -41,11 +41,6 @@ impl Params {
         Ok(Self(params))
     }
 
-    /// The parameters of a method call that a webhook answered with.
-    pub fn from_object(object: Map<String, Value>) -> Self {
-        Self(object)
-    }
-
     /// All parameters as they came, for the request log.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_default()

@@ -204,8 +204,8 @@ mod tests {
     use serde_json::json;
 
     fn read_json(value: serde_json::Value) -> Result<(String, Vec<Entity>), String> {
-        let serde_json::Value::Object(object) = value else { panic!("not an object") };
-        read(&Params::from_object(object)).map_err(|e| e.description)
+        let params = Params::read(None, "application/json", &value.to_string().into()).unwrap();
+        read(&params).map_err(|e| e.description)
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, header::CONTENT_TYPE};
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -13,6 +12,8 @@ use crate::world::{Shared, World, bot_updates::Next, now};
 
 /// How long a webhook may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long nothing may happen before the queues are looked at anyway.
+const IDLE: Duration = Duration::from_secs(60);
 /// How much of a webhook's answer is read.
 const MAX_ANSWER: usize = 64 * 1024;
 /// The header that carries `secret_token`.
@@ -46,14 +47,12 @@ pub async fn run(shared: Shared) {
         for delivery in due {
             deliveries.spawn(deliver(client.clone(), shared.clone(), delivery));
         }
-        let pause = next.map(|at| tokio::time::sleep_until(at.into()));
+        let pause = next.unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {
             () = wake.notified() => {}
-            Some(()) = async { match pause { Some(pause) => { pause.await; Some(()) } None => None } } => {}
+            () = tokio::time::sleep_until(pause.into()) => {}
             Some(_) = deliveries.join_next() => {}
             () = stop.cancelled() => return,
-            // Nothing to wait for but news.
-            else => wake.notified().await,
         }
     }
 }
@@ -107,13 +106,12 @@ async fn deliver(client: Client, shared: Shared, delivery: Delivery) {
         }
     };
     if let Some((method, params)) = call {
-        perform(&shared, delivery.bot, &method, Params::from_object(params)).await;
+        perform(&shared, delivery.bot, &method, params).await;
     }
 }
 
-type CallInAnswer = Option<(String, Map<String, Value>)>;
-
-async fn post(client: &Client, delivery: &Delivery) -> Result<CallInAnswer, String> {
+/// Posts an update. The result is the method call in the webhook's answer, if there is one, or what went wrong.
+async fn post(client: &Client, delivery: &Delivery) -> Result<Option<(String, Params)>, String> {
     let mut request = client.post(&delivery.url).header(CONTENT_TYPE, "application/json").body(delivery.body.to_string());
     if let Some(secret) = &delivery.secret_token {
         request = request.header(SECRET_HEADER, secret);
@@ -123,6 +121,7 @@ async fn post(client: &Client, delivery: &Delivery) -> Result<CallInAnswer, Stri
     if !status.is_success() {
         return Err(format!("Wrong response from the webhook: {status}"));
     }
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -130,11 +129,9 @@ async fn post(client: &Client, delivery: &Delivery) -> Result<CallInAnswer, Stri
         }
         body.extend_from_slice(&chunk);
     }
-    let Ok(Value::Object(mut object)) = serde_json::from_slice(&body) else { return Ok(None) };
-    Ok(match object.remove("method") {
-        Some(Value::String(method)) => Some((method, object)),
-        _ => None,
-    })
+    // Like a request, the call may be JSON or a form; anything else just means that there is none.
+    let call = Params::read(None, &content_type, &body.into()).ok();
+    Ok(call.and_then(|params| params.text("method").map(|method| (method, params))))
 }
 
 /// Telegram's names for what went wrong.

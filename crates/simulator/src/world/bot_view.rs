@@ -84,8 +84,8 @@ impl World {
             BotStatus::Administrator => {
                 view["can_be_edited"] = json!(false);
                 view["is_anonymous"] = json!(false);
-                for story in ["can_post_stories", "can_edit_stories", "can_delete_stories"] {
-                    view[story] = json!(false);
+                for other in ["can_post_stories", "can_edit_stories", "can_delete_stories", "can_send_welcome_messages"] {
+                    view[other] = json!(false);
                 }
                 if let Value::Object(rights) = json!(member.rights) {
                     for (right, granted) in rights {
@@ -171,7 +171,7 @@ fn view_media(media: &Media) -> Map<String, Value> {
         "poll" => json!({
             "id": media.file.to_string(), "question": media.name.as_deref().unwrap_or("?"), "options": [],
             "total_voter_count": 0, "is_closed": false, "is_anonymous": true, "type": "regular",
-            "allows_multiple_answers": false,
+            "allows_multiple_answers": false, "allows_revoting": true, "members_only": false,
         }),
         _ => file_with(json!({"mime_type": media.mime})),
     };
