@@ -1,0 +1,118 @@
+//! Managing bots as their owners and their webhooks see them. Tokens and webhook secrets leave this file wrapped only.
+
+use crate::{Result, Tx};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use tuberry_domain::ports::BotToken;
+use tuberry_domain::{BotId, ChatId, ClientId, Secret};
+
+/// A bot; serialised as the REST interface shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bot {
+    /// `bots.id`.
+    pub id: BotId,
+    /// Tenant.
+    pub client_id: ClientId,
+    /// Without `@`.
+    pub bot_username: Option<String>,
+    /// `active`, `inactive` or `error`.
+    pub status: String,
+    /// The working group, in marked form.
+    pub group_chat_id: Option<String>,
+    /// One topic per dialog.
+    pub topic_mode: bool,
+    /// The project that it serves (`projects.id`).
+    pub project_id: Option<i32>,
+    /// When it was connected.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+/// A bot to be connected.
+#[derive(Clone, Debug)]
+pub struct NewBot {
+    /// Tenant.
+    pub client: ClientId,
+    /// Its token.
+    pub token: BotToken,
+    /// Without `@`.
+    pub username: String,
+    /// The working group.
+    pub group: Option<ChatId>,
+    /// Last part of its webhook's path, also `secret_token` of `setWebhook`.
+    pub webhook_secret: Secret<String>,
+}
+
+/// A tenant's bots, oldest first.
+pub async fn list(pool: &PgPool, client: ClientId) -> Result<Vec<Bot>> {
+    let bots = sqlx::query_as!(
+        Bot,
+        r#"select b.id, b.client_id, b.bot_username, b.status::text as "status!", b.group_chat_id, b.topic_mode, p.id as "project_id?",
+                  b.created_at at time zone 'utc' as "created_at!", b.updated_at at time zone 'utc' as updated_at
+             from bots b left join projects p on p.bot_id = b.id
+            where b.client_id = $1 order by b.id limit 1000"#,
+        client.0
+    );
+    Ok(bots.fetch_all(pool).await?)
+}
+
+/// A tenant's bot.
+pub async fn find(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option<Bot>> {
+    let bot = sqlx::query_as!(
+        Bot,
+        r#"select b.id, b.client_id, b.bot_username, b.status::text as "status!", b.group_chat_id, b.topic_mode, p.id as "project_id?",
+                  b.created_at at time zone 'utc' as "created_at!", b.updated_at at time zone 'utc' as updated_at
+             from bots b left join projects p on p.bot_id = b.id
+            where b.id = $1 and b.client_id = $2"#,
+        bot.0,
+        client.0
+    );
+    Ok(bot.fetch_optional(pool).await?)
+}
+
+/// The token of a tenant's bot.
+pub async fn token(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option<BotToken>> {
+    let token = sqlx::query_scalar!("select token from bots where id = $1 and client_id = $2", bot.0, client.0);
+    Ok(token.fetch_optional(pool).await?.map(Secret::new))
+}
+
+/// Connects a bot. `None`: the same bot is connected already, here or at another tenant.
+pub async fn create(tx: &mut Tx, bot: &NewBot) -> Result<Option<BotId>> {
+    // The shared table has no unique constraint, and gets none from us.
+    sqlx::query!("lock table bots in share row exclusive mode").execute(tx.conn()).await?;
+    let id = sqlx::query_scalar!(
+        "insert into bots (created_at, client_id, token, bot_username, status, group_chat_id, topic_mode, webhook_secret)
+         select now() at time zone 'utc', $1, $2::varchar, $3, 'active', $4, true, $5
+         where not exists (select from bots where split_part(token, ':', 1) = split_part($2, ':', 1))
+         returning id",
+        bot.client.0,
+        bot.token.expose(),
+        bot.username,
+        bot.group.map(|group| group.to_string()),
+        bot.webhook_secret.expose()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(id.map(BotId))
+}
+
+/// Gives a tenant's bot a working group, or takes it away.
+pub async fn bind_group(tx: &mut Tx, client: ClientId, bot: BotId, group: Option<ChatId>) -> Result<()> {
+    sqlx::query!(
+        "update bots set group_chat_id = $3, status = 'active', updated_at = now() at time zone 'utc' where id = $1 and client_id = $2",
+        bot.0,
+        client.0,
+        group.map(|group| group.to_string())
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The secret in a bot's webhook path; `None` where there is no such bot or it has no webhook.
+pub async fn webhook_secret(pool: &PgPool, bot: BotId) -> Result<Option<Secret<String>>> {
+    let secret = sqlx::query_scalar!("select webhook_secret from bots where id = $1 and webhook_secret <> ''", bot.0);
+    Ok(secret.fetch_optional(pool).await?.flatten().map(Secret::new))
+}
