@@ -34,3 +34,20 @@ pub use send_reply::SendReply;
 pub use start_login::StartLogin;
 pub use submit_password::SubmitPassword;
 pub use sync_accounts::SyncAccounts;
+
+/// A runner of every kind that this version knows.
+pub fn runner(queue: queue::Queue, context: Context) -> queue::Runner<Context> {
+    queue::Runner::new(queue, context)
+        .register::<StartLogin>()
+        .register::<PollLogin>()
+        .register::<SubmitPassword>()
+        .register::<MirrorMessage>()
+        .register::<SendReply>()
+        .register::<RefreshTopic>()
+        .register::<MarkReply>()
+        .register::<PostNotice>()
+        .register::<AnswerGetid>()
+        .register::<DeleteServiceMessage>()
+        .register::<LogOut>()
+        .register::<SyncAccounts>()
+}

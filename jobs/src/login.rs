@@ -3,10 +3,11 @@
 use crate::JobError;
 use crate::context::{Context, login_place};
 use chrono::{Duration as ChronoDuration, Utc};
+use std::sync::Arc;
 use tuberry_domain::LoginNumber;
 use tuberry_domain::intake::{SelfUser, UpdateState};
 use tuberry_domain::login::{LoginEvent, LoginStage};
-use tuberry_domain::ports::{ClaimError, KeyClass, Lease, LoginConnection, LoginError, LoginKey, Reuse};
+use tuberry_domain::ports::{ClaimError, KeyClaims, KeyClass, Lease, LoginConnection, LoginError, LoginKey, Reuse};
 use tuberry_domain::session::StringSession;
 use tuberry_storage::logins::{self, Login};
 use tuberry_storage::{Tx, accounts, leases, workers};
@@ -18,23 +19,46 @@ const PASSWORD_TIME: i64 = 300;
 pub(crate) struct Step<'a> {
     cx: &'a Context,
     pub(crate) login: Login,
-    lease: Lease,
-    pub(crate) connection: Box<dyn LoginConnection>,
+    held: Held,
 }
 
-/// What a step found.
-pub(crate) enum Opened<'a> {
-    /// Go on.
-    Step(Step<'a>),
-    /// The login is gone, or has ended, or is at another stage: nothing to do.
-    Over,
+/// A key in use: closed and given back in this order, also when the job is aborted or fails half-way.
+struct Held {
+    claims: Arc<dyn KeyClaims>,
+    lease: Lease,
+    given_back: bool,
+    connection: Option<Box<dyn LoginConnection>>,
+}
+
+impl Held {
+    /// Closes the connection and sees the close.
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.given_back {
+            return;
+        }
+        let (claims, lease, connection) = (self.claims.clone(), self.lease.clone(), self.connection.take());
+        tokio::spawn(async move {
+            if let Some(connection) = connection {
+                connection.close().await;
+            }
+            claims.give_back(&lease).await;
+        });
+    }
 }
 
 impl<'a> Step<'a> {
     /// Loads the login, takes its key and connects, when it stands at one of `stages`.
-    pub(crate) async fn open(cx: &'a Context, number: LoginNumber, stages: &[LoginStage]) -> Result<Opened<'a>, JobError> {
+    pub(crate) async fn open(cx: &'a Context, number: LoginNumber, stages: &[LoginStage]) -> Result<Option<Self>, JobError> {
         let Some(login) = logins::load(cx.store.pool(), number).await?.filter(|login| stages.contains(&login.stage)) else {
-            return Ok(Opened::Over);
+            return Ok(None);
         };
         let reuse = if login.stage.may_start_over() { Reuse::Optional } else { Reuse::Required };
         let claim = match cx.claims.claim(KeyClass::Login, number.0, reuse).await {
@@ -47,24 +71,33 @@ impl<'a> Step<'a> {
             None => None,
         };
         match cx.logins.open(key.as_ref()).await {
-            Ok(connection) => Ok(Opened::Step(Self { cx, login, lease: claim.lease, connection })),
+            Ok(connection) => {
+                let held =
+                    Held { claims: cx.claims.clone(), lease: claim.lease, given_back: false, connection: Some(connection) };
+                Ok(Some(Self { cx, login, held }))
+            }
             Err(error) => {
                 cx.claims.give_back(&claim.lease).await;
-                fail_or_retry(cx, number, &error).await.map(|()| Opened::Over)
+                fail_or_retry(cx, number, &error).await.map(|()| None)
             }
         }
+    }
+
+    /// The connection of this step.
+    pub(crate) fn connection(&mut self) -> &mut dyn LoginConnection {
+        self.held.connection.as_deref_mut().expect("a step is connected until it is closed, which consumes it")
     }
 
     /// Stores what changed: `change` gets the locked row and says what happened; nothing is stored when that means nothing any more
     /// (the login was cancelled, or has expired).
     pub(crate) async fn store(&mut self, event: LoginEvent, change: impl FnOnce(&mut Login)) -> Result<Option<Tx>, JobError> {
         let mut tx = self.cx.store.begin().await?;
-        leases::check(&mut tx, &self.lease).await?;
+        leases::check(&mut tx, &self.held.lease).await?;
         let number = self.login.number;
         let Some(mut login) = logins::lock(&mut tx, number).await? else { return Ok(None) };
         let Some(stage) = login.stage.next(event) else { return Ok(None) };
         login.stage = stage;
-        login.sealed_key = Some(self.cx.seal_login(number, "sealed_key", &self.connection.key().0));
+        login.sealed_key = Some(self.cx.seal_login(number, "sealed_key", &self.connection().key().0));
         change(&mut login);
         logins::save(&mut tx, &login).await?;
         self.login = login;
@@ -99,19 +132,16 @@ impl<'a> Step<'a> {
 
     /// Telegram accepted: reads who it is, closes the connection, and only then makes the account, so that its worker is the key's only user.
     pub(crate) async fn complete(mut self) -> Result<(), JobError> {
-        let found = match self.connection.identity().await {
-            Ok((user, state)) => self.connection.session().map(|session| (user, state, session)),
+        let found = match self.connection().identity().await {
+            Ok((user, state)) => self.connection().session().map(|session| (user, state, session)),
             Err(error) => Err(error),
         };
         let (user, state, session) = match found {
             Ok(found) => found,
             Err(error) => return self.fail(error).await,
         };
-        let Self { cx, login, lease, connection } = self;
-        connection.close().await;
-        let stored = complete(cx, &login, &lease, &user, &state, &session).await;
-        cx.claims.give_back(&lease).await;
-        stored
+        self.held.close().await;
+        complete(self.cx, &self.login, &self.held.lease, &user, &state, &session).await
     }
 
     /// A final error ends the login, a passing one is retried.
@@ -122,9 +152,10 @@ impl<'a> Step<'a> {
     }
 
     /// Closes the connection, sees the close, and gives the key back.
-    pub(crate) async fn close(self) {
-        self.connection.close().await;
-        self.cx.claims.give_back(&self.lease).await;
+    pub(crate) async fn close(mut self) {
+        self.held.close().await;
+        self.cx.claims.give_back(&self.held.lease).await;
+        self.held.given_back = true;
     }
 }
 

@@ -1,7 +1,7 @@
 //! `poll-login`: waits for the scan a while, renews the QR code when its token expires, follows the scan to its end. Enqueues itself.
 
 use crate::context::Context;
-use crate::login::{Opened, Step, commit};
+use crate::login::{Step, commit};
 use crate::start_login::{LOGIN_POLICY, login_key};
 use crate::{Job, JobError, Policy, Unique, enqueue};
 use chrono::{DateTime, Utc};
@@ -41,13 +41,13 @@ impl Job<Context> for PollLogin {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Opened::Step(mut step) = Step::open(cx, self.login, &[LoginStage::Ready, LoginStage::Scanned]).await? else {
+        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::Ready, LoginStage::Scanned]).await? else {
             return Ok(());
         };
         let end = Instant::now() + PATIENCE;
         let next = Self { login: self.login, step: self.step + 1 };
         loop {
-            let expires_at = match step.connection.export().await {
+            let expires_at = match step.connection().export().await {
                 Ok(Export::Token { url, expires_at }) => {
                     if !store_token(&mut step, url, expires_at).await? {
                         step.close().await;
@@ -83,7 +83,7 @@ async fn wait_for_scan(cx: &Context, step: &mut Step<'_>, token_ends: DateTime<U
         }
         let began = Instant::now();
         let slice = until.min(GLANCE);
-        step.connection.wait(slice).await;
+        step.connection().wait(slice).await;
         if began.elapsed() < slice {
             return Ok(true);
         }

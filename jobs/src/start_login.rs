@@ -1,7 +1,7 @@
 //! `start-login`: connects with a new key, exports the login token, and stores the QR code's URL.
 
 use crate::context::Context;
-use crate::login::{Opened, Step};
+use crate::login::Step;
 use crate::poll_login::{PollLogin, absorb};
 use crate::{Job, JobError, Policy};
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,8 @@ impl Job<Context> for StartLogin {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Opened::Step(mut step) = Step::open(cx, self.login, &[LoginStage::Starting]).await? else { return Ok(()) };
-        let exported = step.connection.export().await;
+        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::Starting]).await? else { return Ok(()) };
+        let exported = step.connection().export().await;
         absorb(step, exported, PollLogin { login: self.login, step: 1 }).await
     }
 }

@@ -1,7 +1,7 @@
 //! `submit-password`: `auth.checkPassword` with the SRP proof that the API computed.
 
 use crate::context::Context;
-use crate::login::{Opened, Step, too_many_attempts};
+use crate::login::{Step, too_many_attempts};
 use crate::start_login::{LOGIN_POLICY, login_key};
 use crate::{Job, JobError, Policy};
 use serde::{Deserialize, Serialize};
@@ -25,16 +25,16 @@ impl Job<Context> for SubmitPassword {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Opened::Step(mut step) = Step::open(cx, self.login, &[LoginStage::CheckingPassword]).await? else { return Ok(()) };
+        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::CheckingPassword]).await? else { return Ok(()) };
         let Some(proof) = step.login.proof.clone() else {
             return ask_again(step, None).await;
         };
-        match step.connection.check_password(&proof).await {
+        match step.connection().check_password(&proof).await {
             Ok(()) => step.complete().await,
             Err(LoginError::Rpc(error)) => match error.name.as_str() {
                 // A run before this one may have been killed after Telegram had accepted: then the same proof is no longer valid.
                 "PASSWORD_HASH_INVALID" | "SRP_ID_INVALID" | "SRP_PASSWORD_CHANGED"
-                    if step.connection.identity().await.is_ok() =>
+                    if step.connection().identity().await.is_ok() =>
                 {
                     step.complete().await
                 }
@@ -52,7 +52,7 @@ impl Job<Context> for SubmitPassword {
 
 /// Back to `password_required` with fresh parameters. Without an `error` the API, which still holds the password, tries once more by itself.
 async fn ask_again(mut step: Step<'_>, error: Option<String>) -> Result<(), JobError> {
-    match step.connection.password().await {
+    match step.connection().password().await {
         Ok((parameters, hint)) => {
             let stored = step.want_password(parameters, hint, error.as_deref()).await;
             step.close().await;

@@ -108,7 +108,7 @@ impl Sealer {
 
     /// True when a value should be sealed anew: another key than the current one, or a Fernet token.
     pub fn is_outdated(&self, sealed: &str) -> bool {
-        !sealed.strip_prefix("v1.").is_some_and(|rest| rest.split('.').next() == Some(self.current.id.as_str()))
+        sealed.strip_prefix("v1.").is_none_or(|rest| rest.split('.').next() != Some(self.current.id.as_str()))
     }
 
     /// A Fernet token of the old system under the current secret, for `personal_telegram_accounts.session_payload`.
