@@ -1,4 +1,5 @@
 //! One integration binary: every test against a real PostgreSQL, and real processes where something is killed.
 
 mod embedded;
+mod floors;
 mod support;

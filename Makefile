@@ -1,0 +1,42 @@
+# Everything that people and CI run. `make setup` installs what is missing on a fresh Debian; the other targets call it.
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+export CARGO_TERM_COLOR ?= auto
+# A server on the machine is none of our business: tests and demo bring their own.
+unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
+
+.PHONY: demo test check audit setup fmt clippy floors doc
+
+## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
+demo: setup
+	cargo run --locked --bin tuberry -- demo $(ARGS)
+
+## Every test.
+test: setup
+	cargo test --workspace --locked
+
+## What CI runs before the tests.
+check: setup fmt clippy floors doc
+	scripts/sqlx-prepare.sh --check
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+floors:
+	cargo test --locked --test integration -- floors::
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+## Dependencies: bans, licences, sources; advisories where their database can be reached.
+audit:
+	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny check bans licenses sources
+	cargo deny check advisories || echo "advisories: not clean, or their database cannot be reached"
+
+## Installs what is missing, or says what to install.
+setup:
+	@scripts/setup.sh
