@@ -2,9 +2,14 @@
 //! Errors are 4xx with `{"error": "…"}`.
 
 pub mod bots;
+mod chats;
+mod config;
+mod faults;
 mod forums;
+pub mod messages;
 pub mod operators;
 mod stats;
+mod users;
 
 use crate::world::Shared;
 use axum::Json;
@@ -16,7 +21,16 @@ use serde::de::DeserializeOwned;
 
 /// All control calls.
 pub fn router() -> Router<Shared> {
-    Router::new().merge(stats::router()).merge(bots::router()).merge(forums::router()).merge(operators::router())
+    Router::new()
+        .merge(config::router())
+        .merge(users::router())
+        .merge(chats::router())
+        .merge(messages::router())
+        .merge(faults::router())
+        .merge(stats::router())
+        .merge(bots::router())
+        .merge(forums::router())
+        .merge(operators::router())
 }
 
 /// A refused control call.

@@ -1,4 +1,4 @@
-//! `GET /control/stats` and `GET /control/config`.
+//! `GET /control/stats`.
 
 use crate::world::Shared;
 use axum::extract::State;
@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 
 /// The routes of this file.
 pub fn router() -> Router<Shared> {
-    Router::new().route("/control/config", get(config))
+    Router::new().route("/control/stats", get(stats))
 }
 
-async fn config(State(shared): State<Shared>) -> Json<Value> {
+async fn stats(State(shared): State<Shared>) -> Json<Value> {
     let world = shared.lock();
-    let dcs: Vec<Value> =
-        world.live.dcs.iter().map(|(id, at)| json!({"id": id, "host": at.ip().to_string(), "port": at.port()})).collect();
-    let http = world.live.http.map(|at| format!("http://{at}"));
-    Json(json!({ "dcs": dcs, "bot_api_base": http }))
+    let mut stats = json!(world.stats);
+    stats["connections"] = world.live.connections.values().filter(|connection| connection.key != 0).count().into();
+    Json(stats)
 }

@@ -1,16 +1,23 @@
 //! The simulated Telegram's whole state behind one mutex: what survives a restart (`World`'s own fields, serialised as one JSON
 //! document) and what lives only as long as the process (`World::live`). Nothing here speaks a wire protocol.
 
+pub mod base64_bytes;
 pub mod bot_limits;
 pub mod bot_log;
 pub mod bot_updates;
 pub mod bot_view;
 pub mod bots;
+pub mod chats;
+pub mod delivery;
 pub mod faults;
 pub mod forums;
+pub mod keys;
 pub mod live;
+pub mod login_tokens;
+pub mod mailbox;
 pub mod message;
 pub mod peer;
+pub mod snapshot;
 pub mod stats;
 pub mod users;
 
@@ -21,13 +28,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// Everything that the simulated Telegram knows. Reached through [`Shared::lock`]; whoever changes it calls [`World::touch`].
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(default)]
 pub struct World {
+    /// Access hashes are made from it.
+    pub secret: Secret,
     /// Counters from which new ids are taken.
     pub ids: Ids,
     /// People by id.
     pub users: BTreeMap<i64, users::User>,
+    /// Basic groups, supergroups and channels by marked id.
+    pub chats: BTreeMap<i64, chats::Chat>,
+    /// Authorization keys by their id.
+    pub keys: BTreeMap<u64, keys::AuthKey>,
+    /// QR login tokens.
+    pub login_tokens: login_tokens::LoginTokens,
     /// Bots, their webhooks and pending updates.
     pub bots: bots::Bots,
     /// Supergroups with topics.
@@ -41,6 +56,35 @@ pub struct World {
     /// Connections, addresses and settings of this process.
     #[serde(skip)]
     pub live: live::Live,
+}
+
+/// Random bytes that make this world's access hashes its own.
+#[derive(Serialize, Deserialize)]
+pub struct Secret([u8; 32]);
+
+impl Default for Secret {
+    fn default() -> Self {
+        Self(random())
+    }
+}
+
+impl Default for World {
+    /// An empty world: nobody but Telegram's service account.
+    fn default() -> Self {
+        Self {
+            secret: Secret::default(),
+            ids: Ids::default(),
+            users: BTreeMap::from([(users::TELEGRAM_SERVICE, users::service_account())]),
+            chats: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            login_tokens: login_tokens::LoginTokens::default(),
+            bots: bots::Bots::default(),
+            forums: forums::Forums::default(),
+            faults: faults::Faults::default(),
+            stats: stats::Stats::default(),
+            live: live::Live::default(),
+        }
+    }
 }
 
 impl World {
@@ -82,6 +126,14 @@ impl Ids {
     pub fn next_channel(&mut self) -> i64 {
         self.channel += 1;
         peer::Peer::Channel(self.channel).marked()
+    }
+
+    /// Leaves a gap behind numbers that may have been given out and forgotten.
+    pub fn skip_ahead(&mut self, by: i32) {
+        for id in [&mut self.user, &mut self.group, &mut self.channel] {
+            *id += i64::from(by);
+        }
+        self.origin += u64::from(by.unsigned_abs());
     }
 
     /// A number that orders all messages of the world; the copies of one message in several mailboxes share it.
