@@ -142,11 +142,13 @@ async fn migrate(State(shared): State<Shared>, Path(chat_id): Path<i64>) -> Resu
 struct Wanted {
     #[serde(default)]
     general: bool,
+    last: Option<usize>,
 }
 
-/// `GET /control/forums/{chat_id}/topics[?general=true]` →
+/// `GET /control/forums/{chat_id}/topics[?general=true][&last=N]` →
 /// `[{"thread_id","name","closed","messages":[{"id","from","text",…}],"service":[…]}]`: topics and messages in the order of their
-/// creation; service messages stand apart. The general topic (thread 1) is shown on demand only.
+/// creation; service messages stand apart. The general topic (thread 1) is shown on demand only; `last` shows the last so many
+/// messages of each topic.
 async fn topics(
     State(shared): State<Shared>,
     Path(chat_id): Path<i64>,
@@ -169,11 +171,21 @@ async fn topics(
         });
         show(Some(topic.thread_id), view);
     }
-    for post in forum.posts() {
+    // Newest first, so that `last` can stop early; turned round at the end.
+    for post in forum.posts().rev() {
         let Some(place) = places.get(&post.thread) else { continue };
         let list = if post.message.service.is_some() { "service" } else { "messages" };
-        if let Some(list) = topics[*place][list].as_array_mut() {
+        if let Some(list) = topics[*place][list].as_array_mut()
+            && wanted.last.is_none_or(|last| list.len() < last)
+        {
             list.push(json!(post.message));
+        }
+    }
+    for topic in &mut topics {
+        for list in ["messages", "service"] {
+            if let Some(list) = topic[list].as_array_mut() {
+                list.reverse();
+            }
         }
     }
     Ok(Json(Value::Array(topics)))

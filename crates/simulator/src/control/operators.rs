@@ -5,17 +5,16 @@ use axum::{
     extract::{Path, State},
     routing::{patch, post},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, ControlError};
+use super::{Body, ControlError, messages::NewMedia};
 use crate::{
     bot_api::text::{MAX_TEXT, find},
     world::{
         Shared, World,
         forums::{Draft, Forum, GENERAL},
-        message::{Entity, Media},
+        message::Entity,
     },
 };
 
@@ -125,13 +124,6 @@ struct NewMessage {
     reply_to: Option<i32>,
 }
 
-#[derive(Deserialize)]
-struct NewMedia {
-    #[serde(flatten)]
-    media: Media,
-    bytes_base64: Option<String>,
-}
-
 /// `POST /control/forums/{chat_id}/topics/{thread_id}/messages {"from","text"?,"entities"?,"media"?,"reply_to"?}` → `{"id"}`: a member
 /// writes, and the bot gets it. Thread 1 is the general topic.
 async fn write(
@@ -144,7 +136,7 @@ async fn write(
     }
     let (text, entities) = checked(new.text, new.entities)?;
     let mut world = shared.lock();
-    let world = &mut *world;
+    let media = new.media.map(|media| media.media(&mut world)).transpose()?;
     let forum = world.forums.get_mut(chat_id)?;
     let from = member(forum, Some(new.from))?;
     let thread = (thread_id != GENERAL).then_some(thread_id);
@@ -154,17 +146,6 @@ async fn write(
     if let Some(id) = new.reply_to {
         forum.admit_reply(id)?;
     }
-    let media = match new.media {
-        None => None,
-        Some(NewMedia { mut media, bytes_base64 }) => {
-            if let Some(encoded) = bytes_base64 {
-                let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| ControlError::bad("bytes_base64 is not base64"))?;
-                media.size = bytes.len() as i64;
-            }
-            media.file = world.ids.next_origin().cast_signed();
-            Some(media)
-        }
-    };
     let id = forum.write(Draft { from, thread, text, entities, media, reply_to: new.reply_to, service: None });
     world.announce_post(chat_id, id, "message")?;
     Ok(Json(json!({ "id": id })))

@@ -1,5 +1,5 @@
-//! The page for people, `GET /`: phones on the left, working groups on the right. It is one file of HTML, CSS and JavaScript that
-//! uses nothing but the control API, and `GET /control/events`, which tells it when to look again.
+//! The page for people, `GET /`: phones on the left, working groups on the right. Hand-written HTML, CSS and JavaScript that use
+//! nothing but the control API, and `GET /control/events`, which tells it when to look again.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -20,21 +20,25 @@ use crate::world::Shared;
 /// The shortest time between two events.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What the page may load: itself, and nothing from elsewhere.
+const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; img-src data:";
+
 /// The page and what it loads.
 pub fn router() -> Router<Shared> {
-    Router::new().route("/", get(page)).route("/control/events", get(events))
+    Router::new()
+        .route("/", get(async || asset("text/html", include_str!("page.html"))))
+        .route("/page.css", get(async || asset("text/css", include_str!("page.css"))))
+        .route("/page.js", get(async || asset("text/javascript", include_str!("page.js"))))
+        .route("/control/events", get(events))
 }
 
-async fn page() -> impl IntoResponse {
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-cache"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:",
-        ),
+        (header::CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
     ];
-    (headers, include_str!("page.html"))
+    (headers, text)
 }
 
 /// `GET /control/events`: server-sent events `changed`, at most five a second, the first one at once.

@@ -54,7 +54,7 @@ impl Forum {
     }
 
     /// All messages, oldest first.
-    pub fn posts(&self) -> impl Iterator<Item = &Post> {
+    pub fn posts(&self) -> impl DoubleEndedIterator<Item = &Post> {
         self.posts.values()
     }
 
