@@ -9,7 +9,7 @@ use tuberry_storage::Tx;
 /// A durable action: one file per job, named after it. `C` is what jobs may use (the product's context; tests bring their own).
 ///
 /// The serialised struct is the payload. It carries ids, never message text, phone numbers or passwords: the dashboard shows it.
-pub trait Job<C>: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Job<C = crate::Context>: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Stable name in the database, kebab-case: renaming it orphans what waits.
     const KIND: &'static str;
     /// Attempts, back-off, time-outs. Attempts, deadline and lost leases are written to the row when it is enqueued.
@@ -157,11 +157,7 @@ pub async fn enqueue_in<C, J: Job<C>>(tx: &mut Tx, job: &J, delay: Duration) -> 
 }
 
 /// As [`enqueue`], to start not before `at`.
-pub async fn enqueue_at<C, J: Job<C>>(
-    tx: &mut Tx,
-    job: &J,
-    at: chrono::DateTime<chrono::Utc>,
-) -> tuberry_storage::Result<bool> {
+pub async fn enqueue_at<C, J: Job<C>>(tx: &mut Tx, job: &J, at: chrono::DateTime<chrono::Utc>) -> tuberry_storage::Result<bool> {
     Ok(enqueue::insert(tx, [job], When::At(at)).await? == 1)
 }
 

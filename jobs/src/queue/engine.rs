@@ -133,7 +133,9 @@ impl Engine {
         if !self.kinds.is_empty() {
             until = until.min(self.sweep_at);
         }
-        for at in self.due.into_iter().chain(self.outcomes.iter().filter_map(|o| o.not_before)).chain(self.stop.iter().map(|s| s.1)) {
+        for at in
+            self.due.into_iter().chain(self.outcomes.iter().filter_map(|o| o.not_before)).chain(self.stop.iter().map(|s| s.1))
+        {
             until = until.min(at);
         }
         tokio::select! {

@@ -72,8 +72,7 @@ impl Lease {
             (Outcome::Done, _) => Some(r#"{"Ok":null}"#.to_owned()),
             (_, reason) => {
                 // PostgreSQL's jsonb has no U+0000.
-                let reason: String =
-                    reason.unwrap_or_default().chars().filter(|&c| c != '\0').take(Self::REASON_LIMIT).collect();
+                let reason: String = reason.unwrap_or_default().chars().filter(|&c| c != '\0').take(Self::REASON_LIMIT).collect();
                 Some(serde_json::json!({ "Err": reason }).to_string())
             }
         };

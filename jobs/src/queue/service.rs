@@ -124,7 +124,9 @@ fn settle<C, J: Job<C>>(lease: &Lease, ended: Result<Result<(), JobError>, Broke
     };
     match outcome {
         Outcome::Cancel => tracing::warn!(kind = J::KIND, id = %lease.id, reason, "job is dead"),
-        Outcome::Retry => tracing::info!(kind = J::KIND, id = %lease.id, reason, attempt = lease.attempts + 1, "job will be retried"),
+        Outcome::Retry => {
+            tracing::info!(kind = J::KIND, id = %lease.id, reason, attempt = lease.attempts + 1, "job will be retried")
+        }
         _ => tracing::debug!(kind = J::KIND, id = %lease.id, reason, "job put off"),
     }
     lease.end(outcome, delay, Some(&reason));

@@ -152,7 +152,9 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
 }
 
 /// All pairs with ready jobs, and the time to the next scheduled one with the clock.
-pub(super) async fn sweep(connection: &mut PgConnection) -> sqlx::Result<(Vec<(String, String)>, Option<chrono::TimeDelta>, DateTime<Utc>)> {
+pub(super) async fn sweep(
+    connection: &mut PgConnection,
+) -> sqlx::Result<(Vec<(String, String)>, Option<chrono::TimeDelta>, DateTime<Utc>)> {
     let (kinds, lanes, next, clock): (Vec<String>, Vec<String>, Option<DateTime<Utc>>, DateTime<Utc>) =
         sqlx::query_as("select kinds, lanes, next, clock from queue.sweep()").fetch_one(connection).await?;
     Ok((kinds.into_iter().zip(lanes).collect(), next.map(|next| next - clock), clock))
@@ -175,7 +177,11 @@ pub(super) async fn renew(connection: &mut PgConnection, worker: &str, kinds: &[
 
 /// Puts the jobs of silent processes back into line.
 pub(super) async fn reap(connection: &mut PgConnection, lease: Duration) -> sqlx::Result<(usize, Vec<String>)> {
-    sqlx::query_as("select reaped, wake_ups from queue.reap($1)").bind(lease.as_secs_f64()).fetch_one(connection).await.map(counted)
+    sqlx::query_as("select reaped, wake_ups from queue.reap($1)")
+        .bind(lease.as_secs_f64())
+        .fetch_one(connection)
+        .await
+        .map(counted)
 }
 
 /// Gives keys without a head one.
