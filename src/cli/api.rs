@@ -1,10 +1,25 @@
 //! `tuberry api`: the REST interface and the bots' webhooks.
 
 use super::{asked_to_stop, open_store};
-use crate::config::Settings;
+use crate::config::{BotUpdates, Settings};
+use crate::http::{AppState, Attempts, PasswordProver, Webhooks, router};
+use crate::tokens::Tokens;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tuberry_domain::{Sealer, Secret};
+use tuberry_storage::Store;
+use tuberry_telegram::bot_api::HttpBotApi;
+use tuberry_telegram::mtproto::srp;
+
+/// Connections to PostgreSQL: waiting requests hold none.
+const POOL: u32 = 20;
+
+/// How long open requests may go on after the signal to stop; the longest takes 15 s.
+const FAREWELL: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -15,11 +30,41 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
-    let _store = open_store(&settings.database, 20).await?;
+    let store = open_store(&settings.database, POOL).await?;
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let _ = listener;
-    asked_to_stop().await;
-    Ok(())
+    let app = router(state(&settings, store)?);
+    let stopping = CancellationToken::new();
+    let stopped = stopping.clone();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        asked_to_stop().await;
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    tokio::select! {
+        served = server.into_future() => served.context("serving"),
+        () = async { stopping.cancelled().await; tokio::time::sleep(FAREWELL).await } => {
+            tracing::warn!("open requests were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// Wires the handlers to the world.
+fn state(settings: &Settings, store: Store) -> Result<AppState> {
+    let prover: PasswordProver = Arc::new(|parameters: &[u8], password: &Secret<String>| {
+        srp::prove(parameters, password).map_err(|error| error.to_string())
+    });
+    let base_url = settings.webhook_base_url.clone().filter(|_| settings.bot_updates == BotUpdates::Webhook);
+    Ok(AppState {
+        store,
+        sealer: Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets)),
+        tokens: Tokens::new(&settings.jwt_secret, settings.jwt_lifetime),
+        bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)),
+        prover,
+        webhooks: base_url.map(|base_url| Webhooks { base_url }),
+        login_lifetime: settings.telegram.qr_timeout,
+        attempts: Arc::new(Attempts::default()),
+    })
 }

@@ -38,8 +38,6 @@ pub struct ProjectChange {
     pub name: Option<String>,
     /// New description.
     pub description: Option<String>,
-    /// New managing bot, or none.
-    pub bot: Option<Option<BotId>>,
 }
 
 /// A tenant's projects, oldest first.

@@ -1,0 +1,15 @@
+//! `/api/personal-telegram-accounts`: the connected accounts.
+
+mod delete;
+mod list;
+mod update;
+
+pub(super) use delete::delete;
+pub(super) use list::list;
+pub(super) use update::update;
+
+use super::Problem;
+
+fn unknown() -> Problem {
+    Problem::not_found("Аккаунт не найден")
+}

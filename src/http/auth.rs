@@ -1,0 +1,50 @@
+//! Who may call what, decided in one place. [`require`] stands before every protected route: without a valid bearer token of an
+//! active user nothing passes (401), and only owners and admins pass with a method that changes things (403). Handlers then take
+//! [`Tenant`], which says for whom they act.
+
+use super::{AppState, Problem};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tuberry_domain::{ClientId, UserId};
+use tuberry_storage::users::{self, ActiveUser, Role};
+
+/// The layer before protected routes.
+pub(super) async fn require(State(state): State<AppState>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    let user = bearer(request.headers()).and_then(|token| state.tokens.check(token));
+    let user = user.ok_or_else(|| Problem::unauthorized("Войдите в систему"))?;
+    let user = users::find_active(state.store.pool(), user).await?;
+    let user = user.ok_or_else(|| Problem::unauthorized("Пользователь не найден или отключён"))?;
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && user.role == Role::Manager {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: изменять может владелец или администратор"));
+    }
+    request.extensions_mut().insert(user);
+    Ok(next.run(request).await)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The tenant for whom a request acts. 400 for a user without one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tenant {
+    /// The tenant: every query is limited to it.
+    pub client: ClientId,
+    /// The user, for the log.
+    pub user: UserId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Tenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let user = parts.extensions.get::<ActiveUser>().ok_or_else(|| Problem::unauthorized("Войдите в систему"))?;
+        let client = user.client.ok_or_else(|| Problem::bad_request("Пользователь не привязан к клиенту"))?;
+        Ok(Self { client, user: user.id })
+    }
+}

@@ -1,0 +1,86 @@
+//! `POST /api/bots`: connects a bot by its token, with its working group and project where they are given.
+
+use super::{GivenChat, bind_project, group, refusal, set_webhook, unknown};
+use crate::http::auth::Tenant;
+use crate::http::extract::Json;
+use crate::http::{AppState, Problem};
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use tuberry_domain::ports::BotToken;
+use tuberry_domain::{ProjectId, Secret};
+use tuberry_storage::bots::{self, Bot, NewBot};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Request {
+    token: BotToken,
+    group_chat_id: Option<GivenChat>,
+    project_id: Option<ProjectId>,
+}
+
+/// 201 with the bot. Nothing is written unless Telegram knows the token, the group will do, and (in webhook mode) the webhook is set.
+pub(in crate::http) async fn create(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Json(request): Json<Request>,
+) -> Result<(StatusCode, axum::Json<Bot>), Problem> {
+    if !has_token_form(request.token.expose()) {
+        return Err(Problem::invalid("Это не похоже на токен бота"));
+    }
+    let identity = state.bot_api.get_me(&request.token).await;
+    let identity = identity.map_err(|error| refusal(&error, "Telegram не знает такого токена"))?;
+    let group = request.group_chat_id.map(|group| group.id()).transpose()?;
+    if let Some(group) = group {
+        group::check(&state, &request.token, identity.id, group).await?;
+    }
+    let webhook_secret = fresh_secret();
+    let bot = NewBot { client: tenant.client, token: request.token, username: identity.username, group, webhook_secret };
+    let mut tx = state.store.begin().await?;
+    let id = bots::create(&mut tx, &bot).await?.ok_or_else(|| Problem::conflict("Этот бот уже подключён"))?;
+    if let Some(project) = request.project_id {
+        bind_project(&state, &mut tx, tenant.client, id, project).await?;
+    }
+    set_webhook(&state, id, &bot.token, &bot.webhook_secret).await?;
+    tx.commit().await?;
+    tracing::info!(bot = id.0, user = tenant.user.0, "bot connected");
+    let bot = bots::find(state.store.pool(), tenant.client, id).await?.ok_or_else(unknown)?;
+    Ok((StatusCode::CREATED, axum::Json(bot)))
+}
+
+/// `<digits>:<base64url>`; the token becomes part of a URL.
+fn has_token_form(token: &str) -> bool {
+    let Some((id, secret)) = token.split_once(':') else { return false };
+    (1..=20).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_digit())
+        && (20..=100).contains(&secret.len())
+        && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// 43 characters of 256 random bits: also a valid `secret_token`.
+fn fresh_secret() -> Secret<String> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    Secret::new(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_a_tokens_form_reaches_a_url() {
+        assert!(has_token_form("123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"));
+        for text in [
+            "",
+            "123",
+            ":AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+            "12:short",
+            "1/2:AAHdqTcvCH1vGWJxfSeofSAs0K5P",
+            "1:AAHdqTcvCH1vGWJxfSeo/../x",
+        ] {
+            assert!(!has_token_form(text), "{text}");
+        }
+    }
+}

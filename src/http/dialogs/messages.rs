@@ -1,0 +1,33 @@
+//! `GET /api/dialogs/{id}/messages[?cursor=&limit=]`: the newest first; the cursor goes on to older ones.
+
+use crate::http::auth::Tenant;
+use crate::http::extract::{Params, PathId, row_id};
+use crate::http::page::{Page, PageParams, Position};
+use crate::http::{AppState, Problem};
+use axum::Json;
+use axum::extract::State;
+use tuberry_domain::{DialogId, MessageId};
+use tuberry_storage::dialog_pages::{self, DialogMessage};
+
+/// One page of a dialog's messages.
+pub(in crate::http) async fn messages(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    PathId(dialog): PathId<DialogId>,
+    Params(page): Params<PageParams>,
+) -> Result<Json<Page<DialogMessage>>, Problem> {
+    let (before, limit) = (page.position()?, page.limit()?);
+    let messages = dialog_pages::messages(state.store.pool(), tenant.client, dialog, before, limit + 1).await?;
+    let messages = messages.ok_or_else(|| Problem::not_found("Диалог не найден"))?;
+    Ok(Json(Page::cut(messages, limit, |message| message.id)))
+}
+
+impl Position for MessageId {
+    fn to_cursor(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_cursor(text: &str) -> Option<Self> {
+        row_id(text).map(Self)
+    }
+}

@@ -1,0 +1,7 @@
+//! `/api/dialogs`: customers' conversations with the personal accounts, as the portal shows them.
+
+mod list;
+mod messages;
+
+pub(super) use list::list;
+pub(super) use messages::messages;

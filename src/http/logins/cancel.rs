@@ -1,0 +1,24 @@
+//! `DELETE /api/personal-telegram-accounts/login/{login_id}`.
+
+use super::status::is_login_id;
+use super::unknown;
+use crate::http::auth::Tenant;
+use crate::http::{AppState, Problem};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use tuberry_storage::logins;
+
+/// 204, also for a login that had ended.
+pub(in crate::http) async fn cancel(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if !is_login_id(&id) {
+        return Err(unknown());
+    }
+    let mut tx = state.store.begin().await?;
+    logins::cancel(&mut tx, tenant.client, &id).await?.ok_or_else(unknown)?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

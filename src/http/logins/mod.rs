@@ -1,0 +1,46 @@
+//! `/api/personal-telegram-accounts/login`: connecting an account by QR code. All state is in the login's row, which jobs move on; a
+//! request only writes what its user decided, and may wait a little to answer with what came of it.
+
+mod cancel;
+mod password;
+mod start;
+mod status;
+
+pub(super) use cancel::cancel;
+pub(super) use password::password;
+pub(super) use start::start;
+pub(super) use status::status;
+
+use super::{AppState, Problem};
+use std::time::Duration;
+use tokio::time::Instant;
+use tuberry_domain::LoginNumber;
+use tuberry_domain::login::LoginStage;
+use tuberry_jobs::context::login_place;
+use tuberry_storage::logins::{self, Login};
+
+fn unknown() -> Problem {
+    Problem::not_found("Вход не найден")
+}
+
+/// Waits until the login has left `stage`, at most until `deadline`; answers with the row as it is then.
+async fn wait_while(state: &AppState, number: LoginNumber, stage: LoginStage, deadline: Instant) -> Result<Login, Problem> {
+    loop {
+        let login = logins::load(state.store.pool(), number).await?.ok_or_else(unknown)?;
+        if login.stage != stage || Instant::now() >= deadline {
+            return Ok(login);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The QR code's URL, while Telegram takes it.
+fn current_url(state: &AppState, login: &Login) -> Option<String> {
+    let sealed = login.sealed_url.as_deref().filter(|_| login.stage == LoginStage::Ready)?;
+    login.token_expires_at.filter(|&until| until > chrono::Utc::now())?;
+    let number = login.number.to_string();
+    let plain = state.sealer.open(login_place(&number, "sealed_url"), sealed);
+    let plain =
+        plain.inspect_err(|error| tracing::error!(login = login.number.0, %error, "the QR code's URL does not open")).ok()?;
+    String::from_utf8(plain.expose().clone()).ok()
+}

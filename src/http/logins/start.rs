@@ -1,0 +1,88 @@
+//! `POST /api/personal-telegram-accounts/login`: writes the login and its first job, then waits for the QR code.
+
+use super::{current_url, wait_while};
+use crate::http::auth::Tenant;
+use crate::http::extract::Json;
+use crate::http::{AppState, Problem};
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::Instant;
+use tuberry_domain::login::LoginStage;
+use tuberry_domain::{LoginNumber, ProjectId};
+use tuberry_jobs::{StartLogin, enqueue};
+use tuberry_storage::logins::{self, NewLogin};
+use tuberry_storage::projects;
+
+/// How long the request waits for a code.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Request {
+    project_id: ProjectId,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct Started {
+    login_id: String,
+    /// `tg://login?token=…`.
+    qr_url: String,
+    /// When Telegram stops taking this code; the status has the next one then.
+    expires_at: Option<DateTime<Utc>>,
+    login_expires_at: DateTime<Utc>,
+}
+
+/// 201 with the code; 503 when there is none in time (the login is cancelled then); 409 where the project cannot receive messages yet.
+pub(in crate::http) async fn start(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Json(request): Json<Request>,
+) -> Result<(StatusCode, axum::Json<Started>), Problem> {
+    let project = projects::find(state.store.pool(), tenant.client, request.project_id).await?;
+    let project = project.ok_or_else(|| Problem::not_found("Проект не найден"))?;
+    if project.bot_id.is_none() {
+        return Err(Problem::conflict("К проекту не подключён бот: сначала подключите бота"));
+    }
+    if project.group_chat_id.is_none_or(|group| group.trim().is_empty()) {
+        return Err(Problem::conflict("У бота проекта нет рабочей группы: сначала выберите группу"));
+    }
+    let expires_at = Utc::now() + state.login_lifetime;
+    let login = NewLogin { id: unguessable_id(), client: tenant.client, project: project.id, expires_at };
+    let mut tx = state.store.begin().await?;
+    let number = logins::create(&mut tx, &login).await?;
+    enqueue(&mut tx, &StartLogin { login: number }).await?;
+    tx.commit().await?;
+    tracing::info!(login = number.0, user = tenant.user.0, "login started");
+
+    let deadline = Instant::now() + PATIENCE;
+    let row = wait_while(&state, number, LoginStage::Starting, deadline).await?;
+    match current_url(&state, &row) {
+        Some(qr_url) => {
+            let body = Started { login_id: row.id, qr_url, expires_at: row.token_expires_at, login_expires_at: row.expires_at };
+            Ok((StatusCode::CREATED, axum::Json(body)))
+        }
+        None => Err(give_up(&state, &login, number, row.error).await?),
+    }
+}
+
+async fn give_up(state: &AppState, login: &NewLogin, number: LoginNumber, error: Option<String>) -> Result<Problem, Problem> {
+    let mut tx = state.store.begin().await?;
+    logins::cancel(&mut tx, login.client, &login.id).await?;
+    tx.commit().await?;
+    tracing::warn!(login = number.0, "no QR code in time");
+    Ok(match error {
+        Some(error) => Problem::unavailable(error),
+        None => Problem::unavailable("Telegram не выдал QR-код: попробуйте ещё раз").retry_after(Duration::from_secs(5)),
+    })
+}
+
+/// 32 characters of 192 random bits.
+fn unguessable_id() -> String {
+    let mut bytes = [0u8; 24];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    URL_SAFE_NO_PAD.encode(bytes)
+}

@@ -1,0 +1,81 @@
+//! `GET /api/personal-telegram-accounts/login/{login_id}`, and the body that other verbs answer with too.
+
+use super::{current_url, unknown};
+use crate::http::auth::Tenant;
+use crate::http::{AppState, Problem};
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tuberry_domain::ClientId;
+use tuberry_domain::login::LoginStage;
+use tuberry_storage::account_pages::{self, AccountPage};
+use tuberry_storage::logins::{self, Login};
+
+/// A login as its owner sees it.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct LoginStatus {
+    status: &'static str,
+    account: Option<AccountPage>,
+    error: Option<String>,
+    /// The code to show, while it is valid.
+    qr_url: Option<String>,
+    /// When that code ends.
+    expires_at: Option<DateTime<Utc>>,
+    login_expires_at: DateTime<Utc>,
+    password_hint: Option<String>,
+}
+
+/// 200.
+pub(in crate::http) async fn status(
+    State(state): State<AppState>,
+    tenant: Tenant,
+    Path(id): Path<String>,
+) -> Result<Json<LoginStatus>, Problem> {
+    let login = find(&state, tenant.client, &id).await?;
+    Ok(Json(LoginStatus::of(&state, login).await?))
+}
+
+/// The tenant's login; 404 for anything else.
+pub(super) async fn find(state: &AppState, client: ClientId, id: &str) -> Result<Login, Problem> {
+    if !is_login_id(id) {
+        return Err(unknown());
+    }
+    logins::find(state.store.pool(), client, id).await?.ok_or_else(unknown)
+}
+
+/// Whether `id` could be a login's: base64url, of bounded length.
+pub(super) fn is_login_id(id: &str) -> bool {
+    (16..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+impl LoginStatus {
+    pub(super) async fn of(state: &AppState, login: Login) -> Result<Self, Problem> {
+        let account = match login.account {
+            Some(account) => account_pages::find(state.store.pool(), login.client, account).await?,
+            None => None,
+        };
+        let qr_url = current_url(state, &login);
+        let asks = matches!(login.stage, LoginStage::PasswordRequired | LoginStage::CheckingPassword);
+        Ok(Self {
+            status: status_name(&login, qr_url.is_some()),
+            account,
+            error: login.error,
+            expires_at: login.token_expires_at.filter(|_| qr_url.is_some()),
+            qr_url,
+            login_expires_at: login.expires_at,
+            password_hint: login.password_hint.filter(|_| asks),
+        })
+    }
+}
+
+/// `status` of the contract. `ready` is promised only with a code that Telegram still takes, and a login whose time is over is expired
+/// even before the next tick writes so.
+fn status_name(login: &Login, has_code: bool) -> &'static str {
+    let overdue = login.expires_at <= Utc::now();
+    match login.stage {
+        LoginStage::Starting | LoginStage::Ready | LoginStage::PasswordRequired if overdue => LoginStage::Expired.status(),
+        LoginStage::Ready if !has_code => LoginStage::Starting.status(),
+        stage => stage.status(),
+    }
+}

@@ -1,0 +1,49 @@
+//! What happens around every request: an id (`x-request-id`, taken over from a proxy or made here), a time limit, and one line in the
+//! log, which holds the route's pattern and never the path itself (webhook paths hold secrets).
+
+use super::Problem;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer than the longest call, which waits 15 s for a password's outcome.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The layer around all routes.
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(fresh_id);
+    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let span = tracing::info_span!("http", %method, route, request_id = id.to_str().unwrap_or_default());
+    async {
+        let started = Instant::now();
+        let mut response = match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::unavailable("Сервер не успел ответить: попробуйте ещё раз").into_response(),
+        };
+        response.headers_mut().insert(REQUEST_ID, id);
+        let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_millis());
+        if response.status().is_server_error() {
+            tracing::warn!(status, milliseconds, "answered");
+        } else {
+            tracing::debug!(status, milliseconds, "answered");
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn is_sane(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    (8..=64).contains(&bytes.len()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+fn fresh_id() -> HeaderValue {
+    HeaderValue::from_str(&ulid::Ulid::new().to_string()).expect("a ULID is plain letters and digits")
+}

@@ -1,0 +1,43 @@
+//! `POST /api/webhooks/telegram/{bots.id}/{bots.webhook_secret}`: updates of the managing bots. Without the right secret it answers 404,
+//! as for any unknown address, and reads nothing.
+
+use super::extract::{row_id, too_large};
+use super::{AppState, Problem};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use subtle::ConstantTimeEq;
+use tuberry_domain::bot_update::BotUpdate;
+use tuberry_domain::{BotId, Secret};
+
+/// Largest update, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Accepts an update: 200 once it is stored. Anything but 200 makes Telegram send it again.
+pub(super) async fn receive(
+    State(state): State<AppState>,
+    Path((bot, secret)): Path<(String, String)>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let unknown = || Problem::not_found("Такого адреса нет");
+    let bot = BotId(row_id(&bot).ok_or_else(unknown)?);
+    let expected = tuberry_storage::bots::webhook_secret(state.store.pool(), bot).await?.ok_or_else(unknown)?;
+    if !(matches(&expected, secret.as_bytes()) && header_agrees(&expected, request.headers())) {
+        return Err(unknown());
+    }
+    let body = axum::body::to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|_| too_large())?;
+    let update = serde_json::from_slice(&body).map_err(|_| Problem::bad_request("Тело запроса не является JSON"))?;
+    let Some(update) = BotUpdate::parse(&update) else {
+        return Err(Problem::invalid("Тело запроса не является обновлением Telegram"));
+    };
+    tuberry_jobs::bot_updates::accept(&state.store, bot, &update).await?;
+    Ok(StatusCode::OK)
+}
+
+fn matches(expected: &Secret<String>, given: &[u8]) -> bool {
+    expected.expose().as_bytes().ct_eq(given).into()
+}
+
+/// Telegram repeats the secret in a header where `setWebhook` was told to; webhooks that the old system set come without it.
+fn header_agrees(expected: &Secret<String>, headers: &HeaderMap) -> bool {
+    headers.get("x-telegram-bot-api-secret-token").is_none_or(|given| matches(expected, given.as_bytes()))
+}
