@@ -84,7 +84,7 @@ function nameOf(id) {
 }
 
 const hueOf = (id) => (Math.abs(id) * 47) % 360;
-const initials = (name) => name.replace(/^@/, "").split(/\s+/).slice(0, 2).map((word) => [...word][0] || "").join("").toUpperCase();
+const initials = (name) => (name.match(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu) || []).slice(0, 2).join("").toUpperCase();
 const face = (id, name) => make("span", { class: "face", hue: hueOf(id), "aria-hidden": "true" }, initials(name) || "?");
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("ru", { hour: "2-digit", minute: "2-digit" });
 
