@@ -1,0 +1,42 @@
+//! Calls over an account's connection.
+
+use super::connection::{LinkStatus, Shared};
+use grammers_tl_types::{RemoteCall, functions};
+use std::sync::Arc;
+use tuberry_domain::ports::{CallError, OutgoingText, Sent};
+
+/// A cheap handle on an account's connection. Every call asks the gate first, and fails with [`CallError::NotConnected`] while the
+/// connection is down: whoever wants the call made repeats it.
+#[derive(Clone)]
+pub struct Calls(pub(crate) Arc<Shared>);
+
+impl Calls {
+    /// `messages.sendMessage`. `RANDOM_ID_DUPLICATE` is success: Telegram has the message already.
+    pub async fn send_text(&self, message: &OutgoingText) -> Result<Sent, CallError> {
+        super::send::send_text(self, message).await
+    }
+
+    /// `updates.getState`: whether the session still exists.
+    pub async fn probe(&self) -> Result<(), CallError> {
+        self.invoke(&functions::updates::GetState {}).await.map(drop)
+    }
+
+    /// How the connection is now.
+    pub fn status(&self) -> LinkStatus {
+        *self.0.status().borrow()
+    }
+
+    pub(crate) async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
+        let caller = self.0.caller().ok_or(CallError::NotConnected)?;
+        caller.call(request, self.0.network.timings.call).await.map_err(|error| {
+            self.0.report(&error);
+            error.into()
+        })
+    }
+}
+
+impl std::fmt::Debug for Calls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Calls").field(&self.status()).finish()
+    }
+}

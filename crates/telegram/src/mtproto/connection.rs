@@ -1,0 +1,254 @@
+//! One account's connection, supervised: connects when it may, watches the connection with pings, and reconnects with a growing
+//! pause, until it is closed or Telegram says that the account is out of service.
+
+use super::backoff::Backoff;
+use super::errors::WireError;
+use super::network::Network;
+use super::session::{Gate, HeldSession};
+use super::wire::{Caller, Wire};
+use grammers_session::updates::UpdatesLike;
+use grammers_tl_types::functions;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tuberry_domain::account::AccountProblem;
+
+/// How often a closed gate is asked again.
+const GATE_POLL: Duration = Duration::from_millis(200);
+
+/// A connection that lived this long was a good one: the next pause is the shortest again.
+const GOOD_LIFE: Duration = Duration::from_secs(2);
+
+/// How the account's connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// Not connected (yet, or again); being worked on.
+    Connecting,
+    /// Connected: Telegram answered a ping.
+    Up,
+    /// Out of service for good.
+    Ended(AccountProblem),
+    /// Closed by us.
+    Closed,
+}
+
+/// What the connection hands to the intake.
+pub(crate) enum Fed {
+    /// An update, or what grammers treats as one.
+    Update(Box<UpdatesLike>),
+    /// A new connection: what was missed must be fetched.
+    Connected,
+    /// grammers had no room for updates: what was dropped must be fetched.
+    Overflow,
+}
+
+/// What the supervisor, the calls and the intake share.
+pub(crate) struct Shared {
+    pub(crate) network: Arc<Network>,
+    pub(crate) gate: Gate,
+    status: watch::Sender<LinkStatus>,
+    caller: Mutex<Option<Caller>>,
+    /// The problem that a call met first.
+    problem: Mutex<Option<AccountProblem>>,
+    /// Wakes the supervisor: a problem was met, or a call was not answered in time.
+    attention: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(network: Arc<Network>, gate: Gate) -> Self {
+        let status = watch::Sender::new(LinkStatus::Connecting);
+        Self { network, gate, status, caller: Mutex::new(None), problem: Mutex::new(None), attention: Notify::new() }
+    }
+
+    pub(crate) fn status(&self) -> watch::Receiver<LinkStatus> {
+        self.status.subscribe()
+    }
+
+    /// The connection, where it is up and may be used now.
+    pub(crate) fn caller(&self) -> Option<Caller> {
+        let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        caller.filter(|_| (self.gate)())
+    }
+
+    /// Tells the supervisor what a failed call means for the connection.
+    pub(crate) fn report(&self, error: &WireError) {
+        if let Some(problem) = error.account_problem() {
+            self.problem.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(problem);
+        } else if !matches!(error, WireError::Lost(_)) {
+            return;
+        }
+        self.attention.notify_one();
+    }
+
+    pub(crate) fn problem(&self) -> Option<AccountProblem> {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, status: LinkStatus, caller: Option<Caller>) {
+        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = caller;
+        self.status.send_replace(status);
+    }
+}
+
+/// Why a connection was given up.
+enum End {
+    Stopped,
+    Lost(String),
+    Problem(AccountProblem),
+}
+
+impl From<WireError> for End {
+    fn from(error: WireError) -> Self {
+        match (error.account_problem(), error) {
+            // A live connection may end with −404 for reasons of its own; the next one shows whether the key is gone.
+            (_, WireError::KeyUnknown) => Self::Lost("transport error 404".into()),
+            (Some(problem), _) => Self::Problem(problem),
+            (None, WireError::Lost(why) | WireError::NotConnected(why)) => Self::Lost(why),
+            (None, WireError::Rpc(error)) => Self::Lost(error.to_string()),
+        }
+    }
+}
+
+/// The task that owns the connection.
+pub(crate) struct Supervisor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: Arc<HeldSession>,
+    pub(crate) fed: mpsc::Sender<Fed>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Returns when the connection is closed for good, and its socket too.
+    pub(crate) async fn run(self) {
+        let timings = self.shared.network.timings;
+        let mut backoff = Backoff::new(timings.backoff_min, timings.backoff_max);
+        let last = loop {
+            if self.stop.is_cancelled() {
+                break LinkStatus::Closed;
+            }
+            if !(self.shared.gate)() {
+                self.pause(GATE_POLL).await;
+                continue;
+            }
+            let end = match Wire::open(&self.shared.network, &self.session, &self.stop).await {
+                Ok((wire, updates)) => {
+                    let since = Instant::now();
+                    let end = self.live(wire, updates).await;
+                    if since.elapsed() >= GOOD_LIFE {
+                        backoff.reset();
+                    }
+                    end
+                }
+                Err(WireError::KeyUnknown) => End::Problem(AccountProblem::SignedOut),
+                Err(error) => error.into(),
+            };
+            match end {
+                End::Stopped => break LinkStatus::Closed,
+                End::Problem(problem) => break LinkStatus::Ended(problem),
+                End::Lost(why) => tracing::debug!(why, "connection lost"),
+            }
+            self.pause(backoff.next()).await;
+        };
+        self.shared.publish(last, None);
+    }
+
+    async fn pause(&self, period: Duration) {
+        let _ = timeout(period, self.stop.cancelled()).await;
+    }
+
+    /// One connection from its first ping to the closing of its socket.
+    async fn live(&self, wire: Wire, updates: mpsc::Receiver<UpdatesLike>) -> End {
+        let discard = CancellationToken::new();
+        let forward = Forward { updates, fed: self.fed.clone(), discard: discard.clone(), lost: Arc::new(Notify::new()) };
+        let lost = forward.lost.clone();
+        let forwarding = tokio::spawn(forward.run());
+        self.shared.publish(LinkStatus::Up, Some(wire.caller().clone()));
+        let end = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => End::Stopped,
+            () = lost.notified() => End::Lost("closed by Telegram".into()),
+            end = self.watch(&wire) => end,
+        };
+        self.shared.publish(LinkStatus::Connecting, None);
+        discard.cancel();
+        wire.close(None).await;
+        finish(forwarding).await;
+        end
+    }
+
+    /// Pings the connection and asks after the session, until something is wrong.
+    async fn watch(&self, wire: &Wire) -> End {
+        let timings = &self.shared.network.timings;
+        let mut ping = interval_at(Instant::now() + timings.ping_every, timings.ping_every);
+        let mut probe = interval_at(Instant::now() + timings.probe_every, timings.probe_every);
+        loop {
+            let asked = tokio::select! {
+                () = self.shared.attention.notified() => match self.shared.problem() {
+                    Some(problem) => return End::Problem(problem),
+                    None => wire.ping().await,
+                },
+                _ = ping.tick() => match (self.shared.gate)() {
+                    true => wire.ping().await,
+                    false => return End::Lost("not allowed to be connected any more".into()),
+                },
+                _ = probe.tick() => wire.caller().call(&functions::updates::GetState {}, timings.call).await.map(drop),
+            };
+            match asked {
+                // Only what concerns the account matters here: a flood wait does not end a connection.
+                Ok(()) => {}
+                Err(WireError::Rpc(error)) if error.account_problem().is_none() => {}
+                Err(error) => return error.into(),
+            }
+        }
+    }
+}
+
+/// Carries the updates of one connection to the intake.
+struct Forward {
+    updates: mpsc::Receiver<UpdatesLike>,
+    fed: mpsc::Sender<Fed>,
+    discard: CancellationToken,
+    lost: Arc<Notify>,
+}
+
+impl Forward {
+    /// Returns when the connection's socket is closed.
+    async fn run(mut self) {
+        self.feed(Fed::Connected).await;
+        loop {
+            // grammers drops updates silently when its channel is full. Only this task takes from it, so a full channel is
+            // always seen here.
+            let full = self.updates.len() == self.updates.max_capacity();
+            match self.updates.recv().await {
+                Some(UpdatesLike::ConnectionClosed) => self.lost.notify_one(),
+                Some(update) => self.feed(Fed::Update(Box::new(update))).await,
+                None => break,
+            }
+            if full {
+                self.feed(Fed::Overflow).await;
+            }
+        }
+        self.lost.notify_one();
+    }
+
+    async fn feed(&self, fed: Fed) {
+        tokio::select! {
+            biased;
+            () = self.discard.cancelled() => {}
+            // An intake that is gone takes nothing; its account is about to be closed.
+            _ = self.fed.send(fed) => {}
+        }
+    }
+}
+
+async fn finish(mut forwarding: JoinHandle<()>) {
+    if timeout(Duration::from_secs(2), &mut forwarding).await.is_err() {
+        tracing::warn!("a connection did not close in time");
+        forwarding.abort();
+    }
+    // The updates channel closes a moment before the socket when a connection had to be aborted.
+    sleep(Duration::from_millis(1)).await;
+}

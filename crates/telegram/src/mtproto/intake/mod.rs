@@ -1,0 +1,411 @@
+//! What an account receives, as batches with the update state that belongs to them. Drives grammers' `MessageBoxes` itself: in a
+//! difference every message carries the final pts, so the unit that may be committed is the whole batch.
+
+mod backfill;
+mod filter;
+mod known;
+
+use super::backoff::Backoff;
+use super::calls::Calls;
+use super::connection::{Fed, LinkStatus};
+use super::messages::incoming;
+use backfill::{Floor, Found};
+use filter::Verdict;
+use grammers_session::types::{ChannelState, UpdatesState};
+use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdatesLike};
+use grammers_tl_types::{enums, functions, types};
+pub(crate) use known::Known;
+use known::Seen;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+use tuberry_domain::account::AccountProblem;
+use tuberry_domain::intake::{Batch, Incoming, Peer, UpdateState};
+use tuberry_domain::ports::CallError;
+use tuberry_domain::{ChatId, ChatKind, TelegramMessageId};
+
+/// Messages per `updates.getChannelDifference`.
+const CHANNEL_LIMIT: i32 = 100;
+/// Messages in one batch out of a back-fill.
+const CHUNK: usize = 500;
+/// The longest wait that Telegram may impose on a difference before it is tried anyway.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// The intake has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// The account is out of service.
+    #[error("the account is out of service: {0:?}")]
+    Ended(AccountProblem),
+    /// The connection was closed by us.
+    #[error("closed")]
+    Closed,
+}
+
+/// The intake of one account. Take a batch, commit it, say so; or [`Intake::reload`] when the commit failed.
+pub struct Intake {
+    calls: Calls,
+    feed: mpsc::Receiver<Fed>,
+    known: Known,
+    boxes: MessageBoxes,
+    /// The state of the last batch that was handed out.
+    state: UpdateState,
+    /// When a state that moved without messages is to be handed out.
+    flush_at: Option<Instant>,
+    /// Batches that are ready, oldest first.
+    ready: VecDeque<Batch>,
+    /// Highest message id seen in private chats and basic groups.
+    last_common: Option<i32>,
+    /// Highest message id seen, by bare channel id.
+    last_in_channel: HashMap<i64, i32>,
+    pauses: Backoff,
+}
+
+impl Intake {
+    pub(crate) fn new(
+        calls: Calls,
+        feed: mpsc::Receiver<Fed>,
+        known: Known,
+        state: UpdateState,
+        last_message: Option<TelegramMessageId>,
+    ) -> Self {
+        let timings = &calls.0.network.timings;
+        let pauses = Backoff::new(timings.backoff_min, timings.backoff_max);
+        Self {
+            calls,
+            feed,
+            known,
+            boxes: load(&state),
+            state,
+            flush_at: None,
+            ready: VecDeque::new(),
+            last_common: last_message.map(|id| id.0),
+            last_in_channel: HashMap::new(),
+            pauses,
+        }
+    }
+
+    /// The next batch, waiting for it as long as it takes; lost connections and Telegram's passing errors are waited out in here.
+    /// The future may be dropped at any time: what it had fetched is fetched again.
+    pub async fn next_batch(&mut self) -> Result<Batch, IntakeError> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(batch);
+            }
+            if self.flush_at.is_some_and(|at| at <= Instant::now()) {
+                self.flush();
+                continue;
+            }
+            let deadline = self.boxes.check_deadlines();
+            if let Err(error) = self.step(deadline.into()).await {
+                self.wait_out(error).await?;
+            }
+        }
+    }
+
+    /// The last batch is committed.
+    pub fn committed(&mut self) {
+        self.known.committed();
+    }
+
+    /// The last batch was not committed: everything since `state`, the one that is stored, will come again.
+    pub fn reload(&mut self, state: UpdateState) {
+        self.known.roll_back();
+        self.ready.clear();
+        self.flush_at = None;
+        self.boxes = load(&state);
+        self.state = state;
+    }
+
+    /// One question to Telegram, or one update from it.
+    async fn step(&mut self, deadline: Instant) -> Result<(), Stop> {
+        if self.boxes.is_empty() {
+            return self.begin().await;
+        }
+        if let Some(request) = self.boxes.get_difference() {
+            return self.difference(request).await;
+        }
+        if let Some(request) = self.boxes.get_channel_difference() {
+            return self.channel_difference(request).await;
+        }
+        let deadline = self.flush_at.map_or(deadline, |flush| flush.min(deadline));
+        match timeout_at(deadline, self.feed.recv()).await {
+            Ok(Some(Fed::Update(update))) => self.take(*update),
+            // Updates were missed, in the channels as well.
+            Ok(Some(Fed::Connected | Fed::Overflow)) => self.boxes = MessageBoxes::load(self.boxes.session_state()),
+            Ok(None) => return Err(Stop::Gone),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// An account without a state: it begins now.
+    async fn begin(&mut self) -> Result<(), Stop> {
+        let enums::updates::State::State(state) = self.calls.invoke(&functions::updates::GetState {}).await?;
+        self.boxes.set_state(state);
+        self.flush();
+        Ok(())
+    }
+
+    fn take(&mut self, update: UpdatesLike) {
+        match filter::examine(update, &self.known) {
+            Verdict::Incomplete => {
+                let _ = self.boxes.process_updates(UpdatesLike::ConnectionClosed);
+            }
+            Verdict::Process(update) => {
+                // An error is a gap, and the difference that fills it is asked for next.
+                if let Ok((updates, users, chats)) = self.boxes.process_updates(update) {
+                    self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats));
+                }
+            }
+        }
+    }
+
+    async fn difference(&mut self, request: functions::updates::GetDifference) -> Result<(), Stop> {
+        let mut answer = self.calls.invoke(&request).await?;
+        self.pauses.reset();
+        let missed = match &mut answer {
+            enums::updates::Difference::TooLong(_) => {
+                tracing::warn!(pts = request.pts, "the difference is too long: catching up by message id");
+                let floor = Floor { id: self.last_common, date: self.state.date };
+                Some(backfill::common(&self.calls, &self.known, floor).await?)
+            }
+            enums::updates::Difference::Difference(part) => {
+                self.follow_difference(&mut part.other_updates, &mut part.users, &mut part.chats);
+                None
+            }
+            enums::updates::Difference::Slice(part) => {
+                self.follow_difference(&mut part.other_updates, &mut part.users, &mut part.chats);
+                None
+            }
+            enums::updates::Difference::Empty(_) => None,
+        };
+        let (updates, users, chats) = self.boxes.apply_difference(answer);
+        match missed {
+            Some(found) => {
+                // What came since belongs to the state after the one that was too long ago.
+                let _ = self.boxes.process_updates(UpdatesLike::ConnectionClosed);
+                self.absorb_found(found);
+            }
+            None => self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats)),
+        }
+        Ok(())
+    }
+
+    /// Leaves out the channels that nobody follows. A channel that says "too long" and has no state yet begins where it is.
+    fn follow_difference(
+        &mut self,
+        updates: &mut Vec<enums::Update>,
+        users: &mut Vec<enums::User>,
+        chats: &mut Vec<enums::Chat>,
+    ) {
+        let current: Vec<(i64, i32)> = updates
+            .iter()
+            .filter_map(|update| match update {
+                enums::Update::ChannelTooLong(update) => update.pts.map(|pts| (update.channel_id, pts)),
+                _ => None,
+            })
+            .collect();
+        let seen = Seen::new(std::mem::take(users), std::mem::take(chats));
+        filter::follow(updates, &self.known, &seen);
+        for (channel, pts) in current {
+            if self.known.takes(ChatId::channel(channel), &seen) {
+                self.boxes.try_set_channel_state(channel, pts);
+            }
+        }
+        (*users, *chats) = seen.into_parts();
+    }
+
+    async fn channel_difference(&mut self, mut request: functions::updates::GetChannelDifference) -> Result<(), Stop> {
+        let enums::InputChannel::Channel(types::InputChannel { channel_id, .. }) = request.channel else {
+            self.boxes.end_channel_difference(PrematureEndReason::Banned);
+            return Ok(());
+        };
+        let followed = self.known.takes(ChatId::channel(channel_id), &Seen::default());
+        let Some(access_hash) = self.known.channel_hash(channel_id).filter(|_| followed) else {
+            self.boxes.end_channel_difference(PrematureEndReason::Banned);
+            return Ok(());
+        };
+        request.channel = types::InputChannel { channel_id, access_hash }.into();
+        request.limit = CHANNEL_LIMIT;
+        let answer = match self.calls.invoke(&request).await {
+            Ok(answer) => answer,
+            Err(CallError::Rpc(error)) if matches!(error.name.as_str(), "CHANNEL_PRIVATE" | "CHANNEL_INVALID") => {
+                self.boxes.end_channel_difference(PrematureEndReason::Banned);
+                return Ok(());
+            }
+            Err(CallError::Rpc(error)) if error.name == "PERSISTENT_TIMESTAMP_OUTDATED" || error.code == 500 => {
+                self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.pauses.reset();
+        let missed = match &answer {
+            enums::updates::ChannelDifference::TooLong(part) => {
+                // grammers takes nothing but a plain dialog with a pts here.
+                let enums::Dialog::Dialog(types::Dialog { pts: Some(_), .. }) = &part.dialog else {
+                    self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
+                    return Ok(());
+                };
+                let floor = Floor { id: self.last_in_channel.get(&channel_id).copied(), date: self.state.date };
+                Some(backfill::channel(&self.calls, channel_id, access_hash, floor).await?)
+            }
+            _ => None,
+        };
+        let (updates, users, chats) = self.boxes.apply_channel_difference(answer);
+        match missed {
+            Some(found) => self.absorb_found(found),
+            None => self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats)),
+        }
+        Ok(())
+    }
+
+    /// Turns updates into a batch.
+    fn absorb(&mut self, updates: impl Iterator<Item = enums::Update>, seen: Seen) {
+        let messages = updates.filter_map(|update| match update {
+            enums::Update::NewMessage(update) => Some(update.message),
+            enums::Update::NewChannelMessage(update) => Some(update.message),
+            _ => None,
+        });
+        let (messages, peers) = self.accepted(messages, &seen);
+        if !messages.is_empty() || !peers.is_empty() {
+            self.flush_at = None;
+            let state = self.moved();
+            self.ready.push_back(Batch { messages, peers, state });
+        } else if self.flush_at.is_none() && session_state(&self.boxes) != self.state {
+            self.flush_at = Some(Instant::now() + self.calls.0.network.timings.idle_state);
+        }
+    }
+
+    /// Turns what a back-fill found into batches; the last one carries the state.
+    fn absorb_found(&mut self, found: Found) {
+        let (mut messages, mut peers) = self.accepted(found.messages.into_iter(), &found.seen);
+        self.flush_at = None;
+        while messages.len() > CHUNK {
+            let rest = messages.split_off(CHUNK);
+            self.ready.push_back(Batch { messages, peers: std::mem::take(&mut peers), state: None });
+            messages = rest;
+        }
+        let state = self.moved();
+        self.ready.push_back(Batch { messages, peers, state });
+    }
+
+    /// The accepted messages in order, by chat and id, and those of their peers who are new.
+    fn accepted(&mut self, messages: impl Iterator<Item = enums::Message>, seen: &Seen) -> (Vec<Incoming>, Vec<Peer>) {
+        let self_chat = self.known.self_chat();
+        let mut accepted = Vec::new();
+        for message in messages {
+            let Some(chat) = super::messages::message_chat(&message) else { continue };
+            self.note(chat, message.id());
+            if self.known.takes(chat, seen) {
+                accepted.extend(incoming(message, self_chat));
+            }
+        }
+        accepted.sort_by_key(|message: &Incoming| (message.chat, message.id));
+        accepted.dedup_by_key(|message| (message.chat, message.id));
+        let mut peers = Vec::new();
+        for chat in accepted.iter().flat_map(|message| [message.chat, message.sender]) {
+            if chat != self_chat
+                && let Some(peer) = seen.peer(chat)
+                && self.known.learn(&peer)
+            {
+                peers.push(peer);
+            }
+        }
+        (accepted, peers)
+    }
+
+    fn note(&mut self, chat: ChatId, id: i32) {
+        match chat.kind() {
+            ChatKind::Channel => {
+                let last = self.last_in_channel.entry(chat.bare()).or_insert(id);
+                *last = id.max(*last);
+            }
+            _ => self.last_common = Some(self.last_common.unwrap_or(id).max(id)),
+        }
+    }
+
+    /// Hands out a state that moved without messages.
+    fn flush(&mut self) {
+        self.flush_at = None;
+        if let Some(state) = self.moved() {
+            self.ready.push_back(Batch { state: Some(state), ..Batch::default() });
+        }
+    }
+
+    /// The state, where it is another than the last one.
+    fn moved(&mut self) -> Option<UpdateState> {
+        let state = session_state(&self.boxes);
+        (state != self.state).then(|| {
+            self.state = state.clone();
+            state
+        })
+    }
+
+    /// Waits until it makes sense to try again.
+    async fn wait_out(&mut self, stop: Stop) -> Result<(), IntakeError> {
+        let mut status = self.calls.0.status();
+        let pause = match stop {
+            Stop::Call(CallError::Rpc(error)) => match error.name.as_str() {
+                "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" => Duration::from_secs(error.value.unwrap_or(1).into()).min(MAX_WAIT),
+                _ => {
+                    tracing::warn!(%error, "a difference was refused");
+                    self.pauses.next()
+                }
+            },
+            Stop::Call(CallError::Lost(_) | CallError::NotConnected) => self.pauses.next(),
+            Stop::Gone => Duration::ZERO,
+        };
+        let ended = |status: &LinkStatus| match *status {
+            LinkStatus::Ended(problem) => Some(IntakeError::Ended(problem)),
+            LinkStatus::Closed => Some(IntakeError::Closed),
+            LinkStatus::Connecting | LinkStatus::Up => None,
+        };
+        if let Some(problem) = self.calls.0.problem() {
+            return Err(IntakeError::Ended(problem));
+        }
+        // A connection that comes up meanwhile ends nothing: the pause is short, and protects Telegram from us.
+        tokio::select! {
+            () = sleep(pause) => {}
+            found = status.wait_for(|status| ended(status).is_some()) => {
+                return Err(found.ok().and_then(|status| ended(&status)).unwrap_or(IntakeError::Closed));
+            }
+        }
+        if status.borrow().clone() == LinkStatus::Connecting {
+            let found = status.wait_for(|status| *status != LinkStatus::Connecting).await;
+            if let Some(error) = found.map_or(Some(IntakeError::Closed), |status| ended(&status)) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a step did not succeed.
+enum Stop {
+    Call(CallError),
+    /// The supervisor is gone.
+    Gone,
+}
+
+impl From<CallError> for Stop {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+fn load(state: &UpdateState) -> MessageBoxes {
+    if state.pts == 0 {
+        return MessageBoxes::new();
+    }
+    let channels = state.channels.iter().map(|&(id, pts)| ChannelState { id, pts }).collect();
+    MessageBoxes::load(UpdatesState { pts: state.pts, qts: state.qts, date: state.date, seq: state.seq, channels })
+}
+
+fn session_state(boxes: &MessageBoxes) -> UpdateState {
+    let state = boxes.session_state();
+    let channels = state.channels.into_iter().map(|channel| (channel.id, channel.pts)).collect();
+    UpdateState { pts: state.pts, qts: state.qts, date: state.date, seq: state.seq, channels }
+}

@@ -1,0 +1,95 @@
+//! An account's connection as its owner holds it: opened with what the database knows, closed when the account is given back.
+
+use super::calls::Calls;
+use super::connection::{LinkStatus, Shared, Supervisor};
+use super::intake::Intake;
+use super::network::Network;
+use super::session::{Gate, HeldSession};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tuberry_domain::account::Accepts;
+use tuberry_domain::intake::{Peer, UpdateState};
+use tuberry_domain::session::StringSession;
+use tuberry_domain::{TelegramMessageId, TelegramUserId};
+
+/// Updates between the connection and the intake. Small: what does not fit waits in grammers' own channel.
+const FED_CAPACITY: usize = 8;
+
+/// What the account accepts right now. Asked for every message.
+pub type AcceptsNow = Arc<dyn Fn() -> Accepts + Send + Sync>;
+
+/// What is known of an account when its connection begins.
+pub struct LinkStart {
+    /// The session; opened from its seal just before.
+    pub session: StringSession,
+    /// Who the account is.
+    pub self_id: TelegramUserId,
+    /// The state that belongs to what was committed last. Default (all 0): from now on, nothing is caught up.
+    pub state: UpdateState,
+    /// The peers that the account met, with its access hashes.
+    pub peers: Vec<Peer>,
+    /// The highest id among the committed messages of private chats and basic groups (they share one sequence): where catching
+    /// up stops when Telegram no longer has the difference. `None`: by date.
+    pub last_message: Option<TelegramMessageId>,
+    /// Which chats to take in.
+    pub accepts: AcceptsNow,
+    /// Whether this process owns the account now.
+    pub gate: Gate,
+}
+
+/// An account's connection. Close it: dropping it ends it too, but without waiting for the end.
+pub struct AccountLink {
+    calls: Calls,
+    stop: CancellationToken,
+    supervisor: JoinHandle<()>,
+}
+
+impl AccountLink {
+    /// Begins to connect, in the background. There must be no other connection on the same key anywhere.
+    pub fn open(network: Arc<Network>, start: LinkStart) -> (Self, Intake) {
+        let home = i32::from(start.session.dc);
+        let mut addresses = network.addresses();
+        if let SocketAddr::V4(address) = start.session.address {
+            addresses.entry(home).or_insert(address);
+        }
+        let keys = BTreeMap::from([(home, start.session.auth_key)]);
+        let session = Arc::new(HeldSession::new(addresses, home, keys, start.gate.clone()));
+        let shared = Arc::new(Shared::new(network, start.gate));
+        let (fed, feed) = mpsc::channel(FED_CAPACITY);
+        let stop = CancellationToken::new();
+        let supervisor = Supervisor { shared: shared.clone(), session, fed, stop: stop.clone() };
+        let calls = Calls(shared);
+        let known = super::intake::Known::new(start.self_id, start.peers, start.accepts);
+        let intake = Intake::new(calls.clone(), feed, known, start.state, start.last_message);
+        (Self { calls, stop, supervisor: tokio::spawn(supervisor.run()) }, intake)
+    }
+
+    /// A handle for calls.
+    pub fn calls(&self) -> Calls {
+        self.calls.clone()
+    }
+
+    /// The connection's status and its changes.
+    pub fn status(&self) -> watch::Receiver<LinkStatus> {
+        self.calls.0.status()
+    }
+
+    /// Closes the connection and returns when its socket is closed: the key may be used elsewhere from then on. Calls that are
+    /// under way fail with [`tuberry_domain::ports::CallError::Lost`].
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        if let Err(error) = (&mut self.supervisor).await {
+            tracing::error!(%error, "an account's connection ended badly");
+        }
+    }
+}
+
+impl Drop for AccountLink {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,43 @@
+//! How long things may take on an account's connection. Tests shorten them; nobody else changes them.
+
+use std::time::Duration;
+
+/// The clocks of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// From the TCP connection to the answer to its first ping.
+    pub connect: Duration,
+    /// One call, from enqueueing to its answer.
+    pub call: Duration,
+    /// Between two pings of the watchdog. Must be well under [`Timings::disconnect_delay`].
+    pub ping_every: Duration,
+    /// When an unanswered ping means that the connection is dead.
+    pub ping_timeout: Duration,
+    /// Between two calls that only ask whether the session still exists: an idle revoked session says nothing by itself.
+    pub probe_every: Duration,
+    /// After how much silence Telegram closes the connection (`ping_delay_disconnect`), whole seconds. Fencing relies on it:
+    /// whoever takes over a silent owner's account waits longer than this.
+    pub disconnect_delay: Duration,
+    /// The first pause before a reconnection; doubles up to [`Timings::backoff_max`].
+    pub backoff_min: Duration,
+    /// The longest pause before a reconnection.
+    pub backoff_max: Duration,
+    /// How long an update state that moved without messages may stay uncommitted.
+    pub idle_state: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            call: Duration::from_secs(20),
+            ping_every: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(10),
+            probe_every: Duration::from_secs(300),
+            disconnect_delay: Duration::from_secs(75),
+            backoff_min: Duration::from_millis(200),
+            backoff_max: Duration::from_secs(20),
+            idle_state: Duration::from_secs(2),
+        }
+    }
+}

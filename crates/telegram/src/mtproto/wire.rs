@@ -1,0 +1,128 @@
+//! One TCP connection to one DC: a grammers pool that lives exactly as long as it.
+
+use super::errors::WireError;
+use super::network::Network;
+use super::session::HeldSession;
+use grammers_mtsender::{InvocationError, SenderPool, SenderPoolHandle};
+use grammers_session::updates::UpdatesLike;
+use grammers_tl_types::{Deserializable, RemoteCall, Serializable, functions};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// How long a graceful close may take before the runner is aborted.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Calls over one connection; cheap to clone. It does not keep the connection open.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    handle: SenderPoolHandle,
+    dc: i32,
+}
+
+/// An open connection. Dropping it closes it too, but only [`Wire::close`] knows when.
+pub(crate) struct Wire {
+    caller: Caller,
+    runner: JoinHandle<()>,
+    disconnect_delay: i32,
+    ping_timeout: Duration,
+}
+
+impl Caller {
+    /// One call, with its time limit.
+    pub(crate) async fn call<R: RemoteCall>(&self, request: &R, limit: Duration) -> Result<R::Return, WireError> {
+        let body = match timeout(limit, self.handle.raw_invoke_in_dc(self.dc, request.to_bytes())).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(WireError::Lost(format!("no answer within {limit:?}"))),
+        };
+        R::Return::from_bytes(&body).map_err(|error| InvocationError::from(error).into())
+    }
+}
+
+impl Wire {
+    /// Connects to the session's home DC. `ping_delay_disconnect` is the first call: from its answer on, Telegram closes this
+    /// connection when it hears nothing for the delay. On failure and on `stop` nothing stays open.
+    pub(crate) async fn open(
+        network: &Network,
+        session: &Arc<HeldSession>,
+        stop: &CancellationToken,
+    ) -> Result<(Self, mpsc::Receiver<UpdatesLike>), WireError> {
+        if !session.permit_connection() {
+            return Err(WireError::NotConnected("not allowed to connect".into()));
+        }
+        let dc = session.home();
+        let had_key = session.key(dc).is_some();
+        let pool = SenderPool::with_configuration(session.clone(), network.application.id, network.connection_params());
+        let caller = Caller { handle: pool.handle.thin, dc };
+        let timings = &network.timings;
+        let mut wire = Self {
+            caller,
+            runner: tokio::spawn(pool.runner.run()),
+            disconnect_delay: i32::try_from(timings.disconnect_delay.as_secs()).unwrap_or(i32::MAX),
+            ping_timeout: timings.ping_timeout,
+        };
+        let request = wire.ping_request();
+        let first = wire.caller.handle.raw_invoke_in_dc(dc, request.to_bytes());
+        let failure = tokio::select! {
+            answer = timeout(timings.connect, first) => match answer {
+                Ok(Ok(_)) => return Ok((wire, pool.updates)),
+                // grammers exchanges keys only for want of one, or when Telegram does not know the one we have.
+                Ok(Err(InvocationError::Authentication(_))) if had_key => WireError::KeyUnknown,
+                Ok(Err(error)) => error.into(),
+                Err(_) => WireError::Lost("the connection was not made in time".into()),
+            },
+            () = stop.cancelled() => WireError::NotConnected("stopped".into()),
+        };
+        wire.runner.abort();
+        let _ = (&mut wire.runner).await;
+        drained(pool.updates).await;
+        // Nothing but the ping was sent.
+        Err(match failure {
+            WireError::Lost(why) => WireError::NotConnected(why),
+            other => other,
+        })
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// `ping_delay_disconnect`: shows that the connection lives, and tells Telegram so.
+    pub(crate) async fn ping(&self) -> Result<(), WireError> {
+        self.caller.call(&self.ping_request(), self.ping_timeout).await.map(drop)
+    }
+
+    fn ping_request(&self) -> functions::PingDelayDisconnect {
+        let mut id = [0; 8];
+        // Ids need only differ, and only a broken clock and a broken kernel together make two alike.
+        let _ = getrandom::fill(&mut id);
+        functions::PingDelayDisconnect { ping_id: i64::from_le_bytes(id), disconnect_delay: self.disconnect_delay }
+    }
+
+    /// Closes the connection and returns when its socket is closed. Whoever took `updates` drains it instead.
+    pub(crate) async fn close(mut self, updates: Option<mpsc::Receiver<UpdatesLike>>) {
+        self.caller.handle.quit();
+        if timeout(CLOSE_TIMEOUT, &mut self.runner).await.is_err() {
+            self.runner.abort();
+            let _ = (&mut self.runner).await;
+        }
+        if let Some(updates) = updates {
+            drained(updates).await;
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.runner.abort();
+    }
+}
+
+/// Every connection of a pool holds a sender of this channel: when they are all gone, so are the sockets. (A runner that was
+/// aborted does not wait for its connections.)
+pub(crate) async fn drained(mut updates: mpsc::Receiver<UpdatesLike>) {
+    let _ = timeout(CLOSE_TIMEOUT, async { while updates.recv().await.is_some() {} }).await;
+}
