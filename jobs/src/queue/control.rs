@@ -13,7 +13,7 @@ pub async fn cancel_waiting(tx: &mut Tx, kind: &str, affinity: AccountId, reason
     for wake_up in wake_ups {
         tx.wake_after_commit(wake_up);
     }
-    Ok(cancelled as u64)
+    Ok(cancelled)
 }
 
 /// Puts a dead job back into line with all its attempts, ahead of every job of its ordering key that was enqueued after it. `false`: it is

@@ -7,7 +7,7 @@ use super::handle::{Config, Message, Shared};
 use super::hot::{Hot, Pair};
 use super::lease::{Acknowledgement, Lease};
 use super::slots::Kind;
-use super::statements::{self, ClaimedRow, Step, Stepped};
+use super::statements::{self, ClaimedRow, Step, Stepped, Swept};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -272,7 +272,7 @@ impl Engine {
     /// Finds what no wake-up told, and gives back what has waited here too long.
     async fn sweep(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
         let asked = Instant::now();
-        let (pairs, next, clock) = in_time(STATEMENT_TIMEOUT, statements::sweep(connection)).await?;
+        let Swept { pairs, next, clock } = in_time(STATEMENT_TIMEOUT, statements::sweep(connection)).await?;
         Shared::count(&self.shared.statistics.statements, 1);
         self.sweep_at = asked + self.config.sweep;
         self.clock = Some((clock, Instant::now()));
@@ -357,7 +357,7 @@ impl Engine {
         // A job that is due already and was not taken up is held by somebody's transaction: do not spin on it.
         self.due = stepped.next.map(|next| add(now, next).max(now + Duration::from_millis(2)));
         let statistics = &self.shared.statistics;
-        Shared::count(&statistics.acknowledged, stepped.applied.len());
+        Shared::count(&statistics.acknowledged, stepped.applied.len() as u64);
         let applied: HashSet<String> = stepped.applied.into_iter().collect();
         let put_off: HashSet<String> = stepped.put_off.into_iter().collect();
         for mut outcome in outcomes {
@@ -393,7 +393,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, rows: Vec<ClaimedRow>) {
-        Shared::count(&self.shared.statistics.claimed, rows.len());
+        Shared::count(&self.shared.statistics.claimed, rows.len() as u64);
         let mut by_kind: HashMap<&'static str, Vec<ClaimedRow>> = HashMap::new();
         for row in rows {
             self.known.insert(row.id.clone());

@@ -40,5 +40,5 @@ pub(crate) async fn insert<'a, C, J: Job<C>>(tx: &mut Tx, jobs: impl IntoIterato
     for wake_up in wake_ups {
         tx.wake_after_commit(wake_up);
     }
-    Ok(inserted as u64)
+    Ok(inserted)
 }

@@ -157,8 +157,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn count(counter: &AtomicU64, by: usize) {
-        counter.fetch_add(by as u64, Ordering::Relaxed);
+    pub(super) fn count(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
     }
 }
 
