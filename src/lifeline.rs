@@ -6,6 +6,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use tokio::sync::{oneshot, watch};
@@ -32,8 +33,10 @@ pub struct Tied {
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
-/// Starts `command`; when this process dies, the child gets `on_our_death` (Linux; elsewhere it lives on).
+/// Starts `command`; when this process dies, the child gets `on_our_death` (Linux; elsewhere it lives on). It has a process group of
+/// its own: Ctrl-C in a terminal reaches us alone, and we end our children in the order that they need.
 pub async fn spawn(mut command: Command, on_our_death: Signal) -> io::Result<Tied> {
+    command.process_group(0);
     tie(&mut command, on_our_death);
     let (answer, child) = oneshot::channel();
     FORKS.send((command, answer)).map_err(io::Error::other)?;
@@ -102,7 +105,6 @@ fn reap(mut child: Child, reaped: &Mutex<bool>, end: &watch::Sender<Option<ExitS
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "pre_exec is unsafe; the closure only makes two system calls, which are async-signal-safe")]
 fn tie(command: &mut Command, on_our_death: Signal) {
-    use std::os::unix::process::CommandExt;
     let us = nix::unistd::getpid();
     // SAFETY: between fork and exec the closure calls prctl and getppid only, and allocates nothing.
     unsafe {

@@ -1,9 +1,12 @@
 //! The command line: one file per command. This is where everything is wired together, and the only place that uses `anyhow`.
 
 mod api;
+mod demo;
 mod migrate;
 mod shutdown;
+mod simulator;
 mod user;
+mod worker;
 
 use crate::config::Database;
 use anyhow::{Context, Result, bail};
@@ -24,8 +27,15 @@ pub struct Cli {
 enum Command {
     /// Serve the REST interface and the bots' webhooks.
     Api(api::Options),
+    /// A whole Tuberry with a simulated Telegram and an embedded PostgreSQL.
+    Demo(demo::Options),
     /// Bring the database up to date.
     Migrate,
+    /// Simulate Telegram, as a process of the demo.
+    #[command(hide = true)]
+    Simulator(simulator::Options),
+    /// Run jobs and serve a share of the accounts.
+    Worker(worker::Options),
     /// Users of the portal.
     User(user::Options),
 }
@@ -34,7 +44,10 @@ enum Command {
 pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Api(options) => api::run(options).await,
+        Command::Demo(options) => demo::run(options).await,
         Command::Migrate => migrate::run().await,
+        Command::Simulator(options) => simulator::run(options).await,
+        Command::Worker(options) => worker::run(options).await,
         Command::User(options) => user::run(options).await,
     }
 }

@@ -22,10 +22,9 @@ impl Identity {
         let owner = cluster.and_then(|folder| folder.metadata().ok());
         if !geteuid().is_root() {
             return match owner {
-                Some(owner) if owner.uid() != geteuid().as_raw() => Err(Error::NotOurs {
-                    folder: cluster.map(Path::to_path_buf).unwrap_or_default(),
-                    owner: owner.uid(),
-                }),
+                Some(owner) if owner.uid() != geteuid().as_raw() => {
+                    Err(Error::NotOurs { folder: cluster.map(Path::to_path_buf).unwrap_or_default(), owner: owner.uid() })
+                }
                 _ => Ok(Self::Ourselves),
             };
         }

@@ -61,7 +61,9 @@ pub enum Restart {
 pub enum Error {
     #[error("no PostgreSQL 14 or later found: install it (apt install postgresql, brew install postgresql) or set DATABASE_URL")]
     NotInstalled,
-    #[error("the cluster was made by PostgreSQL {cluster}, but {installed} is installed: install {cluster} or remove the data directory")]
+    #[error(
+        "the cluster was made by PostgreSQL {cluster}, but {installed} is installed: install {cluster} or remove the data directory"
+    )]
     OtherVersion { cluster: u32, installed: u32 },
     #[error("{} is in use by another process", data_dir.display())]
     InUse { data_dir: PathBuf },

@@ -50,7 +50,9 @@ pub(super) async fn start(cluster: &Cluster, port: u16, tuning: Tuning) -> Resul
             let said = text_after(&cluster.log_path(), said_before);
             return Err(if said.contains("could not bind") || said.contains("could not create any TCP/IP sockets") {
                 Failure::PortTaken
-            } else if said.contains("pre-existing shared memory block") || said.contains("lock file \"postmaster.pid\" already exists") {
+            } else if said.contains("pre-existing shared memory block")
+                || said.contains("lock file \"postmaster.pid\" already exists")
+            {
                 Failure::StillEnding
             } else {
                 Failure::Final(Error::Start { log: said.trim().to_owned() })
@@ -92,7 +94,8 @@ pub(super) fn stop_now(server: &Tied) {
 /// belong to a stranger by now.
 pub(super) async fn end_left_behind(data: &Path) {
     let mark = data.join("postmaster.pid");
-    let Some(pid) = fs::read_to_string(&mark).ok().and_then(|text| text.lines().next()?.trim().parse().ok()).map(Pid::from_raw) else {
+    let Some(pid) = fs::read_to_string(&mark).ok().and_then(|text| text.lines().next()?.trim().parse().ok()).map(Pid::from_raw)
+    else {
         return;
     };
     for (signal, patience) in [(FAST, 10), (IMMEDIATE, 5), (Signal::SIGKILL, 5)] {
