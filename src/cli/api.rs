@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::{Sealer, Secret};
 use tuberry_storage::Store;
-use tuberry_telegram::bot_api::HttpBotApi;
+use tuberry_telegram::HttpBotApi;
 use tuberry_telegram::mtproto::srp;
 
 /// Connections to PostgreSQL: waiting requests hold none.
@@ -61,7 +61,7 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
         store,
         sealer: Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets)),
         tokens: Tokens::new(&settings.jwt_secret, settings.jwt_lifetime),
-        bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)),
+        bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base).context("the Bot API's client")?),
         prover,
         webhooks: base_url.map(|base_url| Webhooks { base_url }),
         login_lifetime: settings.telegram.qr_timeout,
