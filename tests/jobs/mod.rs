@@ -1,0 +1,9 @@
+//! The queue and the jobs against a real PostgreSQL.
+
+mod queue_affinity;
+mod queue_enqueue;
+mod queue_kit;
+mod queue_leases;
+mod queue_liveness;
+mod queue_order;
+mod queue_outcomes;

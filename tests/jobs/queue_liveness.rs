@@ -1,0 +1,143 @@
+//! Liveness: nothing stays lying, whatever was lost, and an idle process is quiet.
+
+use super::queue_kit::*;
+use crate::support::{OwnCluster, database, wait_until};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tuberry::embedded::Restart;
+use tuberry_storage::Store;
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_process_sends_less_than_one_statement_a_second() {
+    let database = database().await;
+    let log = Log::default();
+    // The product's own timing.
+    let running = Running::start(tuberry_jobs::queue::Config::new(&database.url, "test").unwrap(), &log);
+    put(&database, &Act::n(1)).await;
+    wait_status(database.store.pool(), 1, "Done").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let statements = || running.queue.statistics().statements.load(Ordering::SeqCst);
+    let before = statements();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let sent = statements() - before;
+    assert!((4..=10).contains(&sent), "{sent} in 10 s");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_wake_up_was_lost_starts_with_the_next_sweep() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    let running = Running::start(config(&database.url), &log);
+    put(&database, &Act::n(1)).await;
+    wait_status(pool, 1, "Done").await;
+    // As if the producer had been killed between its commit and its wake-up: the same rows without Tx.
+    for n in [2, 3] {
+        sqlx::query("select queue.enqueue('test-act', array[$1], array[convert_to($2, 'utf8')], array[null], array[''], array[0::smallint], array[null], $3, null, 3, 20, null)")
+            .bind(format!("lost-{n}"))
+            .bind(serde_json::to_string(&Act::n(n)).unwrap())
+            .bind((n == 3).then_some(0.5))
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    let begun = Instant::now();
+    wait_count(pool, "status = 'Done'", 3, SOON).await;
+    assert!(begun.elapsed() < Duration::from_millis(6500), "{:?}", begun.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_run_though_every_connection_of_the_queue_is_killed_again_and_again() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    let running = Running::start(config(&database.url), &log);
+    for turn in 0..5i64 {
+        let jobs: Vec<Act> = (turn * 200..(turn + 1) * 200).map(|n| Act::n(n).key(&format!("key-{}", n % 40)).sleeps(2)).collect();
+        put_all(&database, &jobs).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'tuberry-queue%'")
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    wait_count(pool, "status = 'Done'", 1000, SOON).await;
+    for (key, sequence) in log.sequences() {
+        assert!(sequence.is_sorted(), "{key}: {sequence:?}");
+    }
+    assert_eq!(log.overlaps(), 0);
+    // The listener is back too: no sweep needed.
+    wait_until(SOON, "a listener", async || {
+        let listening: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'tuberry-queue-listen'",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
+        (listening == 1).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = Instant::now();
+    put(&database, &Act::n(5000)).await;
+    wait_status(pool, 5000, "Done").await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_on_after_a_restart_of_the_database() {
+    let cluster = OwnCluster::start().await;
+    let store = Store::open(&cluster.url, 5).unwrap();
+    let log = Log::default();
+    let running = Running::start(config(&cluster.url), &log);
+    let mut tx = store.begin().await.unwrap();
+    let jobs: Vec<Act> = (0..600).map(|n| Act::n(n).key(&format!("key-{}", n % 30)).sleeps(5)).collect();
+    tuberry_jobs::enqueue_all(&mut tx, &jobs).await.unwrap();
+    tx.commit().await.unwrap();
+    wait_until(SOON, "some work", async || (log.runs().len() > 50).then_some(())).await;
+    cluster.embedded.restart(Restart::Immediate).await.unwrap();
+    let store = Store::open(&cluster.url, 5).unwrap();
+    wait_count(store.pool(), "status = 'Done'", 600, Duration::from_secs(20)).await;
+    for (key, sequence) in log.sequences() {
+        assert!(sequence.is_sorted(), "{key}: {sequence:?}");
+    }
+    assert_eq!(log.overlaps(), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_job_starts_late_on_an_idle_machine() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    let running = Running::start(config(&database.url), &log);
+    put(&database, &Act::n(0)).await;
+    wait_status(pool, 0, "Done").await;
+    let mut dice: u64 = 7;
+    for n in 1..=300 {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut tx = database.store.begin().await.unwrap();
+        if n % 4 == 0 {
+            tuberry_jobs::enqueue_in(&mut tx, &Act::n(n), Duration::from_millis(dice >> 32 & 255)).await.unwrap();
+        } else {
+            tuberry_jobs::enqueue(&mut tx, &Act::n(n)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(dice >> 48 & 15)).await;
+    }
+    wait_count(pool, "status = 'Done'", 301, SOON).await;
+    let (median, worst): (f64, f64) = sqlx::query_as(
+        "select percentile_cont(0.5) within group (order by late), max(late)
+           from (select extract(epoch from lock_at - run_at)::float8 as late from apalis.jobs) l",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert!(worst < 1.0 && median < 0.05, "median {median} s, worst {worst} s");
+    running.stop().await;
+}
