@@ -15,9 +15,12 @@ use crate::world::Shared;
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+
+/// The longest text of a refusal, in bytes.
+const REFUSAL_LIMIT: usize = 4096;
 
 /// All control calls.
 pub fn router() -> Router<Shared> {
@@ -31,6 +34,20 @@ pub fn router() -> Router<Shared> {
         .merge(bots::router())
         .merge(forums::router())
         .merge(operators::router())
+        .layer(axum::middleware::map_response(refusal))
+}
+
+/// Refusals of the framework itself (a path or query that does not parse) take the form of all others.
+async fn refusal(response: Response) -> Response {
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !response.status().is_client_error() || is_json {
+        return response;
+    }
+    let (status, body) = (response.status(), response.into_body());
+    let text = axum::body::to_bytes(body, REFUSAL_LIMIT).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&text).into_owned();
+    let error = if said.is_empty() { status.to_string() } else { said };
+    ControlError { status, error }.into_response()
 }
 
 /// A refused control call.

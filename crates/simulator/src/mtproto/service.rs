@@ -108,7 +108,7 @@ impl Service {
         let mut world = self.shared.lock();
         let outcome = rpc::answer(&mut world, self.connection, key, body);
         let latency = world.faults.latency();
-        if world.faults.take_lost_answer(outcome.method) {
+        if outcome.result.is_ok() && world.faults.take_lost_answer(outcome.method) {
             tracing::info!(method = outcome.method, "answer lost by a fault");
             return None;
         }

@@ -46,10 +46,11 @@ fn now_ms() -> i64 {
 }
 
 impl LoginTokens {
-    /// The token of this key: the one it has while that is alive, else a new one. The answer is (token, Unix seconds of its end).
+    /// The token of this key: the one it has while that is alive (or scanned, and not yet used), else a new one. The answer is (token,
+    /// Unix seconds of its end).
     pub fn export(&mut self, key: u64, lifetime: Duration) -> (Vec<u8>, i64) {
         let now = now_ms();
-        let alive = self.0.iter().find(|(_, t)| t.key == key && !t.used && t.expires_ms > now);
+        let alive = self.0.iter().find(|(_, t)| t.key == key && !t.used && (t.expires_ms > now || t.accepted_by.is_some()));
         if let Some((text, token)) = alive
             && let Ok(bytes) = URL_SAFE_NO_PAD.decode(text)
         {

@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 /// Telegram's own account, which sends login codes and notices.
 pub const TELEGRAM_SERVICE: i64 = 777_000;
 
+/// The most people in a world.
+const LIMIT: usize = 100_000;
+
 /// A person with a Telegram account.
 #[derive(Serialize, Deserialize)]
 pub struct User {
@@ -63,7 +66,7 @@ impl World {
     }
 
     /// Creates a user. Errors: `FIRSTNAME_INVALID`, `USERNAME_INVALID`, `USERNAME_OCCUPIED`, `PHONE_NUMBER_OCCUPIED`,
-    /// `DC_ID_INVALID`.
+    /// `DC_ID_INVALID`, `USERS_TOO_MUCH`.
     pub fn add_user(&mut self, new: NewUser) -> Result<i64, &'static str> {
         let first_name = new.first_name.trim().to_owned();
         if first_name.is_empty() || first_name.chars().count() > 64 {
@@ -85,6 +88,9 @@ impl World {
         let home_dc = new.dc.unwrap_or(4);
         if !matches!(home_dc, 2 | 4) {
             return Err("DC_ID_INVALID");
+        }
+        if self.users.len() >= LIMIT {
+            return Err("USERS_TOO_MUCH");
         }
         let id = self.ids.next_user();
         let last_name = new.last_name.filter(|name| !name.is_empty());

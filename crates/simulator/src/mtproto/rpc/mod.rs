@@ -103,6 +103,9 @@ fn unwrap(body: &[u8]) -> Option<(Vec<u8>, bool)> {
     None
 }
 
+/// The longest call. TL types nest within each other, and so does the code that reads them: this bounds the depth.
+const CALL_LIMIT: usize = 64 << 10;
+
 /// Answers one call, wrappers and all.
 pub fn answer(world: &mut World, connection: u64, key: u64, body: &[u8]) -> Outcome {
     let Some((body, no_updates)) = unwrap(body) else {
@@ -115,7 +118,9 @@ pub fn answer(world: &mut World, connection: u64, key: u64, body: &[u8]) -> Outc
     let method = name_for_id(constructor);
     world.stats.count_rpc(method);
     let user = world.keys.get(&key).and_then(|key| key.user.or(key.awaiting_password));
-    let result = if world.keys.get(&key).is_none_or(|key| key.killed) {
+    let result = if body.len() > CALL_LIMIT {
+        error(400, "INPUT_REQUEST_TOO_LONG")
+    } else if world.keys.get(&key).is_none_or(|key| key.killed) {
         error(406, "AUTH_KEY_DUPLICATED")
     } else if let Some((code, name)) = world.faults.take_rpc_error(user, method) {
         Err(RpcError { code, name })
