@@ -4,8 +4,10 @@
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod fleet;
 pub mod http;
 pub mod lifeline;
 pub mod passwords;
+pub mod polling;
 pub mod telemetry;
 pub mod tokens;

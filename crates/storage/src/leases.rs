@@ -1,8 +1,8 @@
 //! Leases and advisory locks on authorization keys: who may use which, and the fence that every owner's write passes.
 //!
 //! Lock modes matter here. A write on the strength of a lease holds its row `for key share` until it commits ([`check`]); a renewal
-//! is a plain update (`for no key update`), so that the two never wait for each other; a change of owner takes the row `for update`
-//! first, and therefore waits for the writes of the old owner.
+//! is a plain update (`for no key update`), so that the two never wait for each other; a taker takes the row `for update skip locked`,
+//! and therefore gets it only when the old owner's last write has ended. Nothing here waits for a row.
 
 use crate::{Result, Store, Tx};
 use sqlx::PgConnection;
@@ -176,7 +176,7 @@ pub async fn mark_orphaned(conn: &mut PgConnection, class: KeyClass, found: &[(i
 }
 
 /// Writes a new owner into leases as they were found (object and epoch); the caller holds their locks. Returns the new epochs of those that
-/// were still so and not renewed within `silent` by the owner they had. Waits at most `lock_timeout` for the last writes of the old owner.
+/// were still so, not renewed within `silent` by the owner they had, and not held by one of that owner's writes.
 pub async fn take(
     conn: &mut PgConnection,
     class: KeyClass,
@@ -193,7 +193,7 @@ pub async fn take(
            present as (
              select l.object from personal_telegram_leases l join wanted f on f.object = l.object and f.epoch = l.epoch
              where l.class = $1 and (l.owner is null or l.owner = $4 or l.renewed_at < clock_timestamp() - make_interval(secs => $5))
-             order by l.object for update of l),
+             for update of l skip locked),
            changed as (
              update personal_telegram_leases l set owner = $4, epoch = l.epoch + 1, renewed_at = clock_timestamp(), orphaned = false
              from present p where l.class = $1 and l.object = p.object
@@ -224,13 +224,9 @@ pub async fn give_back(conn: &mut PgConnection, leases: &[Lease]) -> Result<()> 
     let (classes, objects): (Vec<i32>, Vec<i32>) = leases.iter().map(|lease| (lease.class as i32, lease.object)).unzip();
     let (epochs, owners): (Vec<i64>, Vec<String>) = leases.iter().map(|lease| (lease.epoch, lease.owner.clone())).unzip();
     sqlx::query!(
-        "with mine as (
-           select l.class, l.object from personal_telegram_leases l
-           join unnest($1::int[], $2::int[], $3::bigint[], $4::text[]) as m(class, object, epoch, owner)
-             on m.class = l.class and m.object = l.object and m.epoch = l.epoch and m.owner = l.owner
-           order by 1, 2 for update of l)
-         update personal_telegram_leases l set owner = null, orphaned = false, renewed_at = clock_timestamp()
-         from mine where l.class = mine.class and l.object = mine.object",
+        "update personal_telegram_leases l set owner = null, orphaned = false, renewed_at = clock_timestamp()
+         from unnest($1::int[], $2::int[], $3::bigint[], $4::text[]) as m(class, object, epoch, owner)
+         where l.class = m.class and l.object = m.object and l.epoch = m.epoch and l.owner = m.owner",
         &classes,
         &objects,
         &epochs,
@@ -300,11 +296,12 @@ pub async fn check(tx: &mut Tx, lease: &Lease) -> Result<()> {
     .ok_or(crate::Error::Fenced)
 }
 
-/// Deletes leases of logins and tombstones that were given back longer than `age` ago. Returns how many.
+/// Deletes leases that were given back longer than `age` ago and will not be wanted again: of all but accounts that exist. Returns how many.
 pub async fn forget_finished(store: &Store, age: Duration) -> Result<u64> {
     let done = sqlx::query!(
         "delete from personal_telegram_leases
-         where owner is null and class <> $1 and renewed_at < now() - make_interval(secs => $2)",
+         where owner is null and renewed_at < now() - make_interval(secs => $2)
+           and not (class = $1 and exists (select from personal_telegram_accounts a where a.id = object))",
         KeyClass::Account as i32,
         age.as_secs_f64()
     )

@@ -8,6 +8,7 @@ pub mod bot_polling;
 pub mod bots;
 pub mod chat_membership;
 pub mod clients;
+pub mod connections;
 pub mod dialog_pages;
 pub mod intake;
 pub mod leases;

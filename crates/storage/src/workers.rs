@@ -73,8 +73,8 @@ pub async fn served(store: &Store, silent: Duration) -> Result<Vec<Served>> {
 }
 
 /// Takes a worker that leaves off the list: the others divide its accounts among themselves.
-pub async fn leave(store: &Store, name: &str) -> Result<()> {
-    sqlx::query!("delete from personal_telegram_workers where name = $1", name).execute(store.pool()).await?;
+pub async fn leave(executor: impl PgExecutor<'_>, name: &str) -> Result<()> {
+    sqlx::query!("delete from personal_telegram_workers where name = $1", name).execute(executor).await?;
     Ok(())
 }
 

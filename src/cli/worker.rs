@@ -1,0 +1,139 @@
+//! `tuberry worker`: runs jobs and serves a share of the accounts. Any number of workers may run side by side.
+
+use super::{asked_to_stop, open_store};
+use crate::config::{BotUpdates, Settings, Telegram};
+use crate::fleet::{Claims, Fleet, Links, Parts};
+use crate::polling::BotPolling;
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tuberry_domain::Sealer;
+use tuberry_jobs::queue::{self, Queue, Runner};
+use tuberry_jobs::{
+    AnswerGetid, Context, DeleteServiceMessage, LogOut, MarkReply, MirrorMessage, PollLogin, PostNotice, RefreshTopic, SendReply,
+    StartLogin, SubmitPassword, SyncAccounts,
+};
+use tuberry_storage::Store;
+use tuberry_telegram::{Application, Device, HttpBotApi, MtprotoLogins, Network};
+
+/// Connections of the pool: jobs and intake take them for single transactions.
+const POOL: u32 = 20;
+/// How long a simulator that does not answer yet is waited for.
+const SIMULATOR_PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How many accounts this worker takes at most, instead of WORKER_MAX_ACCOUNTS.
+    #[arg(long)]
+    max_accounts: Option<u32>,
+}
+
+pub(super) async fn run(options: Options) -> Result<()> {
+    let settings = Settings::from_env()?;
+    let store = open_store(&settings.database, POOL).await?;
+    let network = Arc::new(network(&settings.telegram).await?);
+    let capacity = options.max_accounts.unwrap_or(settings.worker_max_accounts);
+    let direct_url = settings.database.direct_url.clone();
+
+    let claims = Claims::start(direct_url.clone(), Some(capacity)).await.context("claims")?;
+    let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
+    let links = Links::new(claims.clone(), queue.clone());
+    let sealer = Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets));
+    let context = Context {
+        store: store.clone(),
+        bots: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)?),
+        accounts: Arc::new(links.clone()),
+        logins: Arc::new(MtprotoLogins::new(network.clone())),
+        claims: Arc::new(claims.clone()),
+        sealer: sealer.clone(),
+    };
+    let bots = context.bots.clone();
+    let parts = Parts { store: store.clone(), direct_url, claims: claims.clone(), links, network, sealer, capacity };
+
+    let (stop_jobs, stop_intake) = (CancellationToken::new(), CancellationToken::new());
+    let jobs = tokio::spawn(runner(queue, context).run(stop_jobs.clone()));
+    let fleet = Fleet::start(parts);
+    let ticker = tokio::spawn(tick(store.clone()));
+    let polling = (settings.bot_updates == BotUpdates::Polling).then(|| {
+        let polling = BotPolling { store: store.clone(), claims: claims.clone(), api: bots };
+        tokio::spawn(polling.run(stop_intake.clone()))
+    });
+    tracing::info!(name = claims.name(), capacity, "worker runs");
+
+    asked_to_stop().await;
+    tracing::info!("worker stops");
+    fleet.stop_claiming();
+    ticker.abort();
+    claims.leave().await;
+    stop_intake.cancel();
+    stop_jobs.cancel();
+    if let Some(polling) = polling {
+        polling.await.context("polling")?;
+    }
+    jobs.await.context("jobs")?;
+    fleet.stop().await;
+    claims.stop().await;
+    tracing::info!("worker has stopped");
+    Ok(())
+}
+
+/// Every kind of job.
+fn runner(queue: Queue, context: Context) -> Runner<Context> {
+    Runner::new(queue, context)
+        .register::<StartLogin>()
+        .register::<PollLogin>()
+        .register::<SubmitPassword>()
+        .register::<MirrorMessage>()
+        .register::<SendReply>()
+        .register::<MarkReply>()
+        .register::<PostNotice>()
+        .register::<RefreshTopic>()
+        .register::<AnswerGetid>()
+        .register::<DeleteServiceMessage>()
+        .register::<LogOut>()
+        .register::<SyncAccounts>()
+}
+
+/// Offers the cluster's tick; only one process' offer counts.
+async fn tick(store: Store) {
+    // Several times per interval: a process that just missed one must not delay it.
+    let mut offers = interval(Duration::from_secs(5));
+    offers.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        offers.tick().await;
+        if let Err(error) = SyncAccounts::enqueue_tick(&store).await {
+            tracing::debug!(%error, "tick not offered");
+        }
+    }
+}
+
+async fn network(telegram: &Telegram) -> Result<Network> {
+    let (id, hash) = telegram.application.as_ref().map_or((0, ""), |application| (application.id, application.hash.expose()));
+    let application = Application::or_official_client(id, hash);
+    let device = Device {
+        model: telegram.device_model.clone(),
+        system_version: telegram.system_version.clone(),
+        app_version: telegram.app_version.clone(),
+        lang_code: telegram.lang_code.clone(),
+        system_lang_code: telegram.system_lang_code.clone(),
+    };
+    let Some(simulator) = &telegram.simulator else {
+        if application.is_official_client() {
+            tracing::warn!(
+                "PERSONAL_TELEGRAM_API_ID is not set: the official client's is used, which Telegram's terms do not allow"
+            );
+        }
+        return Ok(Network::telegram(application, device));
+    };
+    let deadline = tokio::time::Instant::now() + SIMULATOR_PATIENCE;
+    loop {
+        match Network::simulator(simulator, application.clone(), device.clone()).await {
+            Ok(network) => return Ok(network),
+            Err(error) if tokio::time::Instant::now() > deadline => return Err(error).context("TELEGRAM_SIMULATOR"),
+            Err(_) => sleep(Duration::from_millis(200)).await,
+        }
+    }
+}

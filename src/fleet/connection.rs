@@ -1,0 +1,242 @@
+//! One account of this worker: its connection, for as long as the lease is in force, and its intake into the database.
+
+use super::claim::Claims;
+use super::held::Standing;
+use super::links::Links;
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tuberry_domain::account::{Accepts, AccountProblem};
+use tuberry_domain::intake::{Batch, UpdateState};
+use tuberry_domain::ports::{KeyClaims, Lease};
+use tuberry_domain::session::StringSession;
+use tuberry_domain::{AccountId, SealError, Sealer};
+use tuberry_jobs::context::session_place;
+use tuberry_jobs::{Backoff, account_ended, intake};
+use tuberry_storage::{Error, Store, accounts, connections, leases, peers};
+use tuberry_telegram::mtproto::AcceptsNow;
+use tuberry_telegram::{AccountLink, Intake, IntakeError, LinkStart, LinkStatus, Network};
+
+/// Pauses after passing trouble.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(30) };
+
+/// What connections need.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub store: Store,
+    pub claims: Claims,
+    pub links: Links,
+    pub network: Arc<Network>,
+    pub sealer: Arc<Sealer>,
+}
+
+/// One account that this process has claimed.
+pub(super) struct Connection {
+    pub around: Surroundings,
+    pub account: AccountId,
+    pub lease: Lease,
+    /// What it accepts now; the supervisor keeps it current.
+    pub accepts: Arc<Mutex<Accepts>>,
+    pub stop: CancellationToken,
+}
+
+/// Why a connection was closed, or not opened.
+enum End {
+    /// The account is not to be served here any more.
+    Over,
+    /// The lease is not in force at the moment.
+    Suspended,
+    Problem(AccountProblem),
+    /// Something that passes; with a text for the account's owner where one can do something about it.
+    Trouble(String, Option<&'static str>),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Fenced => Self::Over,
+            error => Self::Trouble(error.to_string(), None),
+        }
+    }
+}
+
+impl Connection {
+    /// Serves the account until told to stop, until the lease is lost, or until the account is out of service. The connection is
+    /// closed, and the close seen, when this returns.
+    pub async fn run(self) {
+        let mut standing = self.around.claims.standing(&self.lease);
+        let mut failures = 0;
+        loop {
+            let in_force =
+                async { standing.wait_for(|standing| *standing != Standing::Suspended).await.map(|standing| *standing) };
+            let in_force = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                standing = in_force => standing,
+            };
+            if !matches!(in_force, Ok(Standing::InForce)) {
+                return;
+            }
+            let began = tokio::time::Instant::now();
+            match self.serve(standing.clone()).await {
+                End::Over => return,
+                End::Suspended => tracing::warn!(account = self.account.0, "lease not renewed in time: connection closed"),
+                End::Problem(problem) => match self.take_out_of_service(problem).await {
+                    Ok(()) | Err(Error::Fenced) => return,
+                    Err(error) => tracing::warn!(account = self.account.0, %error, "cannot store the account's problem yet"),
+                },
+                End::Trouble(error, text) => {
+                    tracing::warn!(account = self.account.0, %error, "account not served for now");
+                    if let Some(text) = text
+                        && let Err(error) = accounts::mark_trouble(self.around.store.pool(), self.account, text).await
+                    {
+                        tracing::debug!(%error, "trouble not noted");
+                    }
+                }
+            }
+            failures = if began.elapsed() > BACKOFF.cap { 1 } else { failures + 1 };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(pause(failures)) => {}
+            }
+        }
+    }
+
+    /// One connection, from opening to closing.
+    async fn serve(&self, standing: watch::Receiver<Standing>) -> End {
+        let start = match self.load().await {
+            Ok(Some(start)) => start,
+            Ok(None) => return End::Over,
+            Err(end) => return end,
+        };
+        let (link, mut intake) = AccountLink::open(self.around.network.clone(), start);
+        self.around.links.add(self.account, link.calls(), self.lease.clone());
+        let end = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => End::Over,
+            end = suspended(standing) => end,
+            end = self.follow(link.status()) => end,
+            end = self.take_in(&mut intake) => end,
+        };
+        self.around.links.remove(self.account);
+        link.close().await;
+        end
+    }
+
+    /// Reads what the connection begins with. `None`: the account is not to be served any more.
+    async fn load(&self) -> Result<Option<LinkStart>, End> {
+        let around = &self.around;
+        let Some(beginning) = connections::beginning(&around.store, self.account).await? else { return Ok(None) };
+        let opened = around.sealer.open(session_place(&self.account.to_string()), &beginning.sealed);
+        let session = match opened {
+            Ok(plain) => std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok()),
+            // Another secret may be configured by mistake: the session must survive that.
+            Err(SealError::UnknownKey) => {
+                return Err(End::Trouble(SealError::UnknownKey.to_string(), Some(AccountProblem::Unreadable.text())));
+            }
+            Err(SealError::Damaged) => None,
+        };
+        let Some(session) = session else { return Err(End::Problem(AccountProblem::Unreadable)) };
+        let Some(self_id) = beginning.self_id else {
+            return Err(End::Trouble("the account has no Telegram user".into(), Some(AccountProblem::Unreadable.text())));
+        };
+        let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
+        let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Some(LinkStart {
+            session,
+            self_id,
+            state: self.stored_state().await?,
+            peers: peers::load(&around.store, self.account).await?,
+            last_message: beginning.last_message,
+            accepts,
+            gate: Arc::new(move || claims.holds(&lease)),
+        }))
+    }
+
+    async fn stored_state(&self) -> Result<UpdateState, Error> {
+        Ok(accounts::update_state(self.around.store.pool(), self.account).await?.unwrap_or_default())
+    }
+
+    /// Tells the links whether the connection is up.
+    async fn follow(&self, mut status: watch::Receiver<LinkStatus>) -> End {
+        loop {
+            let now = *status.borrow_and_update();
+            self.around.links.set_up(self.account, now == LinkStatus::Up);
+            if let LinkStatus::Ended(problem) = now {
+                return End::Problem(problem);
+            }
+            if status.changed().await.is_err() {
+                return pending().await;
+            }
+        }
+    }
+
+    /// Takes batch after batch; each is one transaction.
+    async fn take_in(&self, intake: &mut Intake) -> End {
+        let mut failures = 0;
+        loop {
+            let batch = match intake.next_batch().await {
+                Ok(batch) => batch,
+                Err(IntakeError::Ended(problem)) => return End::Problem(problem),
+                Err(IntakeError::Closed) => return End::Trouble("the connection ended by itself".into(), None),
+            };
+            match self.store(&batch).await {
+                Ok(()) => {
+                    failures = 0;
+                    intake.committed();
+                }
+                Err(Error::Fenced) => return End::Over,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(account = self.account.0, %error, failures, "batch not stored, will come again");
+                    if let Error::Unreadable(text) = &error {
+                        let _ = accounts::mark_trouble(self.around.store.pool(), self.account, text).await;
+                    }
+                    intake.reload(self.state_again(&mut failures).await);
+                }
+            }
+        }
+    }
+
+    /// Waits, then reads the state that is stored, for as long as it takes.
+    async fn state_again(&self, failures: &mut u32) -> UpdateState {
+        loop {
+            tokio::time::sleep(pause(*failures)).await;
+            match self.stored_state().await {
+                Ok(state) => return state,
+                Err(error) => tracing::debug!(account = self.account.0, %error, "state not read"),
+            }
+            *failures += 1;
+        }
+    }
+
+    async fn store(&self, batch: &Batch) -> Result<(), Error> {
+        let mut tx = self.around.store.begin().await?;
+        leases::check(&mut tx, &self.lease).await?;
+        intake::store(&mut tx, self.account, batch).await?;
+        tx.commit().await
+    }
+
+    async fn take_out_of_service(&self, problem: AccountProblem) -> Result<(), Error> {
+        let mut tx = self.around.store.begin().await?;
+        leases::check(&mut tx, &self.lease).await?;
+        account_ended(&mut tx, self.account, problem).await?;
+        tx.commit().await
+    }
+}
+
+async fn suspended(mut standing: watch::Receiver<Standing>) -> End {
+    match standing.wait_for(|standing| *standing != Standing::InForce).await.map(|standing| *standing) {
+        Ok(Standing::Suspended) => End::Suspended,
+        _ => End::Over,
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    let mut dice = [0; 4];
+    // Without randomness the pauses are merely not spread.
+    let _ = getrandom::fill(&mut dice);
+    BACKOFF.ceiling(failures) / 2 + BACKOFF.delay(failures, u32::from_le_bytes(dice)) / 2
+}

@@ -1,0 +1,84 @@
+//! The connections of this process' accounts as jobs use them. The queue learns from here which accounts' jobs may run.
+
+use super::claim::Claims;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tuberry_domain::AccountId;
+use tuberry_domain::ports::{Accounts, CallError, KeyClaims, Lease, OutgoingText, Sent};
+use tuberry_jobs::queue::Queue;
+use tuberry_telegram::Calls;
+
+#[derive(Debug)]
+struct Link {
+    calls: Calls,
+    lease: Lease,
+    up: bool,
+    /// When a proof of life was last noted.
+    noted: Option<Instant>,
+}
+
+/// What is connected. Cheap to clone.
+#[derive(Clone)]
+pub struct Links {
+    claims: Claims,
+    queue: Queue,
+    links: Arc<Mutex<BTreeMap<AccountId, Link>>>,
+}
+
+impl Links {
+    /// No connection yet.
+    pub fn new(claims: Claims, queue: Queue) -> Self {
+        Self { claims, queue, links: Arc::default() }
+    }
+
+    fn links(&self) -> MutexGuard<'_, BTreeMap<AccountId, Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accounts whose connection is up.
+    pub fn connected(&self) -> BTreeSet<AccountId> {
+        self.links().iter().filter(|(_, link)| link.up).map(|(&account, _)| account).collect()
+    }
+
+    pub(super) fn add(&self, account: AccountId, calls: Calls, lease: Lease) {
+        self.links().insert(account, Link { calls, lease, up: false, noted: None });
+    }
+
+    pub(super) fn set_up(&self, account: AccountId, up: bool) {
+        if let Some(link) = self.links().get_mut(&account) {
+            link.up = up;
+        }
+        self.queue.own(self.connected());
+    }
+
+    pub(super) fn remove(&self, account: AccountId) {
+        self.links().remove(&account);
+        self.queue.own(self.connected());
+    }
+
+    /// Accounts that are up and whose last proof of life was noted longer than `interval` ago; they count as noted now.
+    pub(super) fn proofs_of_life(&self, interval: Duration) -> Vec<AccountId> {
+        let due = |link: &Link| link.up && link.noted.is_none_or(|noted| noted.elapsed() >= interval);
+        let mut links = self.links();
+        let due = links.iter_mut().filter(|(_, link)| due(link));
+        due.map(|(&account, link)| {
+            link.noted = Some(Instant::now());
+            account
+        })
+        .collect()
+    }
+}
+
+#[async_trait]
+impl Accounts for Links {
+    async fn send_text(&self, account: AccountId, message: OutgoingText) -> Result<Sent, CallError> {
+        let link = self.links().get(&account).filter(|link| link.up).map(|link| (link.calls.clone(), link.lease.clone()));
+        let (calls, lease) = link.ok_or(CallError::NotConnected)?;
+        if !self.claims.holds(&lease) {
+            return Err(CallError::NotConnected);
+        }
+        calls.send_text(&message).await
+    }
+}
