@@ -20,8 +20,7 @@ fn folder() -> tempfile::TempDir {
 /// Starts a demo without traffic and waits for its line.
 async fn start(data_dir: &Path, workers: &str) -> (Process, Value) {
     let data_dir = data_dir.to_str().unwrap();
-    let arguments =
-        ["demo", "--json", "--no-traffic", "--listen", "127.0.0.1:0", "--workers", workers, "--data-dir", data_dir];
+    let arguments = ["demo", "--json", "--no-traffic", "--listen", "127.0.0.1:0", "--workers", workers, "--data-dir", data_dir];
     let demo = Process::tuberry(&arguments, &[("RUST_LOG", "off")]).await;
     let line = wait_until(START, "the demo is ready", async || {
         let output = demo.output();
@@ -93,7 +92,8 @@ async fn killed_processes_come_back_and_a_killed_demo_leaves_none() {
     }
     let second = wait_until(Duration::from_secs(60), "five new processes", async || {
         let now = current(folder.path())?;
-        let whole = now["workers"].as_array()?.len() == 2 && ["api", "postgres", "simulator"].iter().all(|name| now[*name].is_i64());
+        let whole =
+            now["workers"].as_array()?.len() == 2 && ["api", "postgres", "simulator"].iter().all(|name| now[*name].is_i64());
         let now = whole.then(|| pids(&now))?;
         (!now.iter().any(|pid| first.contains(pid))).then_some(now)
     })

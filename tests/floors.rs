@@ -51,12 +51,7 @@ const RULES: &[Rule] = &[
         allowed: &[],
         why: "the edges of HTTP enqueue jobs; they own no account and call no Telegram",
     },
-    Rule {
-        words: &["tuberry_telegram"],
-        within: &["jobs/"],
-        allowed: &[],
-        why: "jobs see the ports of domain only",
-    },
+    Rule { words: &["tuberry_telegram"], within: &["jobs/"], allowed: &[], why: "jobs see the ports of domain only" },
     Rule {
         // The embedded cluster makes databases, and tests look at rows that no interface shows.
         words: &["query", "query_as", "query_scalar", "query_with", "raw_sql", "QueryBuilder"],

@@ -79,8 +79,7 @@ struct Ready<'a> {
 pub(super) async fn run(options: Options) -> Result<()> {
     std::fs::create_dir_all(&options.data_dir).with_context(|| format!("{}", options.data_dir.display()))?;
     let data_dir = options.data_dir.canonicalize()?;
-    let embedded =
-        Embedded::start(embedded::Options { data_dir: data_dir.clone(), port: None, tuning: Tuning::Durable }).await?;
+    let embedded = Embedded::start(embedded::Options { data_dir: data_dir.clone(), port: None, tuning: Tuning::Durable }).await?;
     let supervisor = Supervisor::start(&data_dir, embedded)?;
     // Ctrl-C while it starts ends it too, and in either case no process stays.
     let ended = tokio::select! {
@@ -104,7 +103,9 @@ async fn serve(options: &Options, data_dir: &Path, supervisor: &Supervisor) -> R
         let _ = std::fs::remove_dir_all(data_dir.join("simulator"));
     }
     postgres.ensure_database("tuberry").await?;
-    let store = Store::open(&postgres.socket_url("tuberry"), 4)?;
+    // Migrations say what exists already; here that is noise.
+    let quietly = format!("{}&options=-c%20client_min_messages%3Dwarning", postgres.socket_url("tuberry"));
+    let store = Store::open(&quietly, 4)?;
     tuberry_jobs::queue::migrate(store.pool()).await.context("migrating")?;
 
     let mut plan = Plan::new(data_dir, options.listen, &postgres.socket_url("tuberry"))?;
@@ -122,9 +123,9 @@ async fn serve(options: &Options, data_dir: &Path, supervisor: &Supervisor) -> R
         supervisor.worker(plan.worker(number));
     }
     let url = reachable_url(plan.listen);
-    ready(&url, &store, &before, options.workers.into()).await.with_context(|| {
-        format!("not ready after {READY_TIMEOUT:?}; see {}", data_dir.join("logs").display())
-    })?;
+    ready(&url, &store, &before, options.workers.into())
+        .await
+        .with_context(|| format!("not ready after {READY_TIMEOUT:?}; see {}", data_dir.join("logs").display()))?;
     telegram.point_bot(&seed, &url, plan.polling).await.context("setting the webhook")?;
 
     let tokens = Tokens::new(&Secret::new(seed.jwt_secret.clone()), DAY);

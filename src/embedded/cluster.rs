@@ -56,7 +56,7 @@ impl Cluster {
         let version = fs::read_to_string(folder.join("data/PG_VERSION")).ok();
         let binaries = Binaries::find(version.as_deref().and_then(|major| major.trim().parse().ok()))?;
         if version.is_none() {
-            initialise(&folder, identity, &binaries)?;
+            initialise(&folder, identity, &binaries, tuning)?;
         }
         let read = || {
             let password = fs::read_to_string(folder.join("password"))?;
@@ -140,7 +140,7 @@ fn place(data_dir: &Path, link: &Path, identity: Identity, tuning: Tuning) -> io
 }
 
 /// Runs `initdb` in a folder beside the final one, so that an interrupted one leaves nothing that looks like a cluster.
-fn initialise(folder: &Path, identity: Identity, binaries: &Binaries) -> Result<(), Error> {
+fn initialise(folder: &Path, identity: Identity, binaries: &Binaries, tuning: Tuning) -> Result<(), Error> {
     let unfinished = folder.join("data.new");
     let password = folder.join("password");
     let prepare = || {
@@ -164,6 +164,7 @@ fn initialise(folder: &Path, identity: Identity, binaries: &Binaries) -> Result<
         .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"])
         // macOS has no C.UTF-8; there, characters beyond ASCII are not sorted or lowered, which nothing depends on.
         .arg(if cfg!(target_os = "macos") { "--locale=C" } else { "--locale=C.UTF-8" })
+        .args((tuning == Tuning::Throwaway).then_some("--no-sync"))
         .stdin(Stdio::null());
     let output = command.output().map_err(|error| Error::program(&program, error))?;
     if !output.status.success() {

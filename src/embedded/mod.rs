@@ -213,7 +213,8 @@ impl Embedded {
 
     async fn administer(&self, statement: String) -> Result<(), Error> {
         let options: PgConnectOptions = self.socket_url("postgres").parse()?;
-        let mut connection: PgConnection = options.disable_statement_logging().connect().await?;
+        let mut connection: PgConnection =
+            options.options([("client_min_messages", "warning")]).disable_statement_logging().connect().await?;
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
         connection.close().await?;
         Ok(())

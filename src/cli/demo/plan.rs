@@ -48,16 +48,16 @@ impl Plan {
         let listen = if listen.port() == 0 {
             SocketAddr::new(listen.ip(), free_port()?)
         } else {
-            TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}: choose another with --listen"))?.local_addr()?
+            TcpListener::bind(listen)
+                .with_context(|| format!("cannot listen on {listen}: choose another with --listen"))?
+                .local_addr()?
         };
         let mtproto = SocketAddr::from((Ipv4Addr::LOCALHOST, two_free_ports()?));
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let simulator_url = format!("http://{http}");
         let polling = std::env::var("BOT_UPDATES").is_ok_and(|how| how == "polling");
-        let mut environment: Vec<(String, String)> = PASSED_ON
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
-            .collect();
+        let mut environment: Vec<(String, String)> =
+            PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
         let mut set = |name: &str, value: &str| environment.push((name.to_owned(), value.to_owned()));
         set("DATABASE_URL", database_url);
         set("TELEGRAM_SIMULATOR", &simulator_url);
@@ -78,7 +78,15 @@ impl Plan {
 
     pub(super) fn simulator(&self) -> Process {
         let data = self.simulator_data.display();
-        let arguments = ["simulator", "--mtproto", &self.mtproto.to_string(), "--http", &self.http.to_string(), "--data-dir", &data.to_string()];
+        let arguments = [
+            "simulator",
+            "--mtproto",
+            &self.mtproto.to_string(),
+            "--http",
+            &self.http.to_string(),
+            "--data-dir",
+            &data.to_string(),
+        ];
         self.process("simulator", &arguments)
     }
 

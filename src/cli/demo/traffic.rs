@@ -72,8 +72,15 @@ async fn connected(data_dir: &Path, seed: &mut Seed, api: &str, token: &str, tel
 async fn connect(project: i32, employee: i64, api: &str, token: &str, telegram: &Simulated) -> Result<()> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
     let logins = format!("{api}/api/personal-telegram-accounts/login");
-    let login: Value =
-        http.post(&logins).bearer_auth(token).json(&json!({ "project_id": project })).send().await?.error_for_status()?.json().await?;
+    let login: Value = http
+        .post(&logins)
+        .bearer_auth(token)
+        .json(&json!({ "project_id": project }))
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await?;
     let id = login["login_id"].as_str().context("a login without id")?.to_owned();
     let mut url = login["qr_url"].as_str().context("a login without a QR code")?.to_owned();
     let deadline = Instant::now() + LOGIN_TIMEOUT;
