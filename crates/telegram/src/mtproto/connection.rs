@@ -194,7 +194,7 @@ impl Supervisor {
                     true => wire.ping().await,
                     false => return End::Lost("not allowed to be connected any more".into()),
                 },
-                _ = probe.tick() => wire.caller().call(&functions::updates::GetState {}, timings.call).await.map(drop),
+                _ = probe.tick() => wire.caller().call(&functions::updates::GetState {}, timings.ping_timeout).await.map(drop),
             };
             match asked {
                 // Only what concerns the account matters here: a flood wait does not end a connection.

@@ -202,13 +202,14 @@ impl LoginConnection for Login {
         let deadline = Instant::now() + timeout;
         let Some((wire, updates)) = &mut self.line else { return };
         // Keeps Telegram's own timer from closing a login that waits for its scan.
-        let alive = wire.ping().await.is_ok();
-        while alive {
-            match timeout_at(deadline, updates.recv()).await {
-                Ok(Some(UpdatesLike::Updates(update))) if is_scan(&update) => return,
-                Ok(Some(UpdatesLike::ConnectionClosed) | None) => break,
-                Ok(Some(_)) => {}
-                Err(_) => return,
+        if wire.ping().await.is_ok() {
+            loop {
+                match timeout_at(deadline, updates.recv()).await {
+                    Ok(Some(UpdatesLike::Updates(update))) if is_scan(&update) => return,
+                    Ok(Some(UpdatesLike::ConnectionClosed) | None) => break,
+                    Ok(Some(_)) => {}
+                    Err(_) => return,
+                }
             }
         }
         self.disconnect().await;

@@ -106,6 +106,13 @@ impl Network {
         Self { timings, ..self }
     }
 
+    /// The same with one DC behind another address.
+    #[must_use]
+    pub fn reaching(mut self, dc: i32, address: SocketAddrV4) -> Self {
+        self.addresses.insert(dc, address);
+        self
+    }
+
     /// Base URL of the simulator's Bot API; `None` for the real Telegram, whose address the configuration knows.
     pub fn bot_api_base(&self) -> Option<&str> {
         self.simulator.as_ref().map(|(_, base)| base.as_str())

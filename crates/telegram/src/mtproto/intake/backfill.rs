@@ -18,8 +18,8 @@ const MAX_DIALOG_PAGES: usize = 20;
 const MAX_HISTORY_PAGES: usize = 20;
 /// Messages of all chats.
 const MAX_MESSAGES: usize = 10_000;
-/// Without a known id, messages from so long before the state's date are looked at again: what is there already is dropped.
-const DATE_SLACK: i32 = 60;
+/// Without a known id, messages from so many seconds before the state's date are taken again: what is there already is dropped.
+const DATE_SLACK: i32 = 2;
 
 /// Where catching up stops.
 #[derive(Clone, Copy, Debug)]

@@ -7,29 +7,24 @@ use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::enums;
 use tuberry_domain::{ChatId, ChatKind};
 
-/// What to do with an update.
-pub(crate) enum Verdict {
-    Process(UpdatesLike),
-    /// It names a person whom neither it nor we know: a difference brings it again, with them.
-    Incomplete,
-}
-
-pub(crate) fn examine(update: UpdatesLike, known: &Known) -> Verdict {
-    let UpdatesLike::Updates(updates) = update else { return Verdict::Process(update) };
+/// The update as `MessageBoxes` is to see it. `None`: it names a person whom neither it nor we know; a difference brings it again,
+/// with them.
+pub(crate) fn examine(update: UpdatesLike, known: &Known) -> Option<UpdatesLike> {
+    let UpdatesLike::Updates(updates) = update else { return Some(update) };
     let updates = match updates {
         enums::Updates::UpdateShortMessage(ref short) if !known.is_complete(ChatId::user(short.user_id)) => {
-            return Verdict::Incomplete;
+            return None;
         }
         enums::Updates::UpdateShortChatMessage(ref short)
             if !known.is_met(ChatId::group(short.chat_id)) || !known.is_met(ChatId::user(short.from_id)) =>
         {
-            return Verdict::Incomplete;
+            return None;
         }
         enums::Updates::Updates(mut inner) => {
             let seen = Seen::new(std::mem::take(&mut inner.users), std::mem::take(&mut inner.chats));
             follow(&mut inner.updates, known, &seen);
             if !all_introduced(&inner.updates, known, &seen) {
-                return Verdict::Incomplete;
+                return None;
             }
             (inner.users, inner.chats) = seen.into_parts();
             enums::Updates::Updates(inner)
@@ -38,7 +33,7 @@ pub(crate) fn examine(update: UpdatesLike, known: &Known) -> Verdict {
             let seen = Seen::new(std::mem::take(&mut inner.users), std::mem::take(&mut inner.chats));
             follow(&mut inner.updates, known, &seen);
             if !all_introduced(&inner.updates, known, &seen) {
-                return Verdict::Incomplete;
+                return None;
             }
             (inner.users, inner.chats) = seen.into_parts();
             enums::Updates::Combined(inner)
@@ -56,7 +51,7 @@ pub(crate) fn examine(update: UpdatesLike, known: &Known) -> Verdict {
         },
         other => other,
     };
-    Verdict::Process(UpdatesLike::Updates(updates))
+    Some(UpdatesLike::Updates(updates))
 }
 
 /// Leaves out updates of channels that nobody follows, and takes the pts out of `updateChannelTooLong`: grammers would take it for

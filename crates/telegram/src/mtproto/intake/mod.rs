@@ -10,7 +10,6 @@ use super::calls::Calls;
 use super::connection::{Fed, LinkStatus};
 use super::messages::incoming;
 use backfill::{Floor, Found};
-use filter::Verdict;
 use grammers_session::types::{ChannelState, UpdatesState};
 use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdatesLike};
 use grammers_tl_types::{enums, functions, types};
@@ -29,6 +28,8 @@ use tuberry_domain::{ChatId, ChatKind, TelegramMessageId};
 const CHANNEL_LIMIT: i32 = 100;
 /// Messages in one batch out of a back-fill.
 const CHUNK: usize = 500;
+/// Channels that may begin to be followed out of one difference.
+const MAX_BEGUN: usize = 50;
 /// The longest wait that Telegram may impose on a difference before it is tried anyway.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -149,39 +150,41 @@ impl Intake {
     }
 
     fn take(&mut self, update: UpdatesLike) {
-        match filter::examine(update, &self.known) {
-            Verdict::Incomplete => {
-                let _ = self.boxes.process_updates(UpdatesLike::ConnectionClosed);
-            }
-            Verdict::Process(update) => {
-                // An error is a gap, and the difference that fills it is asked for next.
-                if let Ok((updates, users, chats)) = self.boxes.process_updates(update) {
-                    self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats));
-                }
-            }
+        let Some(update) = filter::examine(update, &self.known) else {
+            let _ = self.boxes.process_updates(UpdatesLike::ConnectionClosed);
+            return;
+        };
+        // An error is a gap, and the difference that fills it is asked for next.
+        if let Ok((updates, users, chats)) = self.boxes.process_updates(update) {
+            self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats));
         }
     }
 
     async fn difference(&mut self, request: functions::updates::GetDifference) -> Result<(), Stop> {
         let mut answer = self.calls.invoke(&request).await?;
         self.pauses.reset();
-        let missed = match &mut answer {
+        let mut missed = None;
+        let mut begun = Vec::new();
+        match &mut answer {
             enums::updates::Difference::TooLong(_) => {
                 tracing::warn!(pts = request.pts, "the difference is too long: catching up by message id");
                 let floor = Floor { id: self.last_common, date: self.state.date };
-                Some(backfill::common(&self.calls, &self.known, floor).await?)
+                missed = Some(backfill::common(&self.calls, &self.known, floor).await?);
             }
-            enums::updates::Difference::Difference(part) => {
-                self.follow_difference(&mut part.other_updates, &mut part.users, &mut part.chats);
-                None
+            enums::updates::Difference::Difference(types::updates::Difference { other_updates, users, chats, .. })
+            | enums::updates::Difference::Slice(types::updates::DifferenceSlice { other_updates, users, chats, .. }) => {
+                let seen = Seen::new(std::mem::take(users), std::mem::take(chats));
+                begun = self.unfollowed(other_updates, &seen).await?;
+                filter::follow(other_updates, &self.known, &seen);
+                (*users, *chats) = seen.into_parts();
             }
-            enums::updates::Difference::Slice(part) => {
-                self.follow_difference(&mut part.other_updates, &mut part.users, &mut part.chats);
-                None
-            }
-            enums::updates::Difference::Empty(_) => None,
-        };
+            enums::updates::Difference::Empty(_) => {}
+        }
         let (updates, users, chats) = self.boxes.apply_difference(answer);
+        for (channel, pts, found) in begun {
+            self.boxes.try_set_channel_state(channel, pts);
+            self.absorb_found(found);
+        }
         match missed {
             Some(found) => {
                 // What came since belongs to the state after the one that was too long ago.
@@ -193,28 +196,27 @@ impl Intake {
         Ok(())
     }
 
-    /// Leaves out the channels that nobody follows. A channel that says "too long" and has no state yet begins where it is.
-    fn follow_difference(
-        &mut self,
-        updates: &mut Vec<enums::Update>,
-        users: &mut Vec<enums::User>,
-        chats: &mut Vec<enums::Chat>,
-    ) {
-        let current: Vec<(i64, i32)> = updates
-            .iter()
-            .filter_map(|update| match update {
-                enums::Update::ChannelTooLong(update) => update.pts.map(|pts| (update.channel_id, pts)),
-                _ => None,
-            })
-            .collect();
-        let seen = Seen::new(std::mem::take(users), std::mem::take(chats));
-        filter::follow(updates, &self.known, &seen);
-        for (channel, pts) in current {
-            if self.known.takes(ChatId::channel(channel), &seen) {
-                self.boxes.try_set_channel_state(channel, pts);
+    /// Accepted channels that have news but no state yet, because nothing came out of them while we were connected: their state
+    /// begins where they are now, and what is newer than our last state is taken out of their history.
+    async fn unfollowed(&self, updates: &[enums::Update], seen: &Seen) -> Result<Vec<(i64, i32, Found)>, Stop> {
+        let mut begun: Vec<(i64, i32, Found)> = Vec::new();
+        for update in updates {
+            let enums::Update::ChannelTooLong(types::UpdateChannelTooLong { channel_id, pts: Some(pts) }) = *update else {
+                continue;
+            };
+            let chat = ChatId::channel(channel_id);
+            let hash = seen.peer(chat).and_then(|peer| peer.access_hash).or_else(|| self.known.channel_hash(channel_id));
+            let Some(hash) = hash.filter(|_| self.known.takes(chat, seen)) else { continue };
+            if begun.len() < MAX_BEGUN && !self.follows(channel_id) && begun.iter().all(|(id, ..)| *id != channel_id) {
+                let floor = Floor { id: None, date: self.state.date };
+                begun.push((channel_id, pts, backfill::channel(&self.calls, channel_id, hash, floor).await?));
             }
         }
-        (*users, *chats) = seen.into_parts();
+        Ok(begun)
+    }
+
+    fn follows(&self, channel: i64) -> bool {
+        self.boxes.session_state().channels.iter().any(|state| state.id == channel)
     }
 
     async fn channel_difference(&mut self, mut request: functions::updates::GetChannelDifference) -> Result<(), Stop> {
@@ -373,7 +375,7 @@ impl Intake {
                 return Err(found.ok().and_then(|status| ended(&status)).unwrap_or(IntakeError::Closed));
             }
         }
-        if status.borrow().clone() == LinkStatus::Connecting {
+        if *status.borrow() == LinkStatus::Connecting {
             let found = status.wait_for(|status| *status != LinkStatus::Connecting).await;
             if let Some(error) = found.map_or(Some(IntakeError::Closed), |status| ended(&status)) {
                 return Err(error);

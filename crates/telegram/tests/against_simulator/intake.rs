@@ -1,0 +1,338 @@
+//! What an account receives, with everything that can go wrong on the way.
+
+use crate::account::Account;
+use crate::stage::{Stage, quick};
+use serde_json::json;
+use std::time::Duration;
+use telegram_simulator::Options;
+use tuberry_domain::account::Accepts;
+use tuberry_domain::content::Attachment;
+use tuberry_domain::text::{Entity, EntityKind};
+use tuberry_domain::{ChatId, TelegramMessageId};
+use tuberry_telegram::Timings;
+
+async fn two_people(stage: &Stage) -> (i64, i64) {
+    (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис", "last_name": "Иванов", "username": "boris"})).await)
+}
+
+fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("m{n}")).collect()
+}
+
+#[tokio::test]
+async fn a_live_message_brings_its_writer() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "привет").await;
+    account.until(1).await;
+    let message = &account.rows.messages[0];
+    assert_eq!((message.chat, message.sender, message.out), (ChatId(boris), ChatId(boris), false));
+    let peer = &account.rows.peers[&ChatId(boris)];
+    assert_eq!((peer.name.as_str(), peer.username.as_deref()), ("Борис Иванов", Some("boris")));
+    assert!(peer.access_hash.is_some() && !peer.bot && !peer.broadcast);
+}
+
+#[tokio::test]
+async fn text_formatting_and_the_answered_message_come_through() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    let first = stage.say(boris, anna, "раз").await;
+    let entities = json!([
+        {"type": "bold", "offset": 0, "length": 2}, {"type": "text_link", "offset": 3, "length": 4, "url": "https://a.b/"},
+        {"type": "pre", "offset": 8, "length": 3, "language": "rust"}, {"type": "spoiler", "offset": 8, "length": 1}]);
+    let text = "😀 <&> שלום";
+    let body = json!({"from": boris, "to": anna, "text": text, "entities": entities, "reply_to": first});
+    stage.post("messages", body).await;
+    account.until(2).await;
+    let message = &account.rows.messages[1];
+    assert_eq!((message.text.text.as_str(), message.reply_to.map(|id| i64::from(id.0))), (text, Some(first)));
+    let link = EntityKind::TextLink { url: "https://a.b/".into() };
+    let pre = EntityKind::Pre { language: Some("rust".into()) };
+    for entity in [
+        Entity { kind: EntityKind::Bold, offset: 0, length: 2 },
+        Entity { kind: link, offset: 3, length: 4 },
+        Entity { kind: pre, offset: 8, length: 3 },
+        Entity { kind: EntityKind::Spoiler, offset: 8, length: 1 },
+    ] {
+        assert!(message.text.entities.contains(&entity), "{entity:?} in {:?}", message.text.entities);
+    }
+}
+
+#[tokio::test]
+async fn media_is_named_and_keeps_its_caption() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    let sent = [
+        (json!({"kind": "photo"}), Attachment::Photo),
+        (json!({"kind": "voice", "duration": 7}), Attachment::Voice { duration: 7 }),
+        (json!({"kind": "document", "name": "счёт.pdf"}), Attachment::Document { name: Some("счёт.pdf".into()) }),
+        (json!({"kind": "video", "duration": 61}), Attachment::Video { duration: 61 }),
+        (json!({"kind": "animation"}), Attachment::Animation),
+        (json!({"kind": "location"}), Attachment::Location),
+        (json!({"kind": "unsupported"}), Attachment::Unsupported),
+    ];
+    for (media, _) in &sent {
+        stage.post("messages", json!({"from": boris, "to": anna, "text": "подпись", "media": media})).await;
+    }
+    account.until(sent.len()).await;
+    for (message, (_, attachment)) in account.rows.messages.iter().zip(&sent) {
+        assert_eq!((message.attachment.as_ref(), message.text.text.as_str()), (Some(attachment), "подпись"));
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_comes_in_order_and_once() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "m0").await;
+    account.until(1).await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    for text in numbered(1..251) {
+        stage.say(boris, anna, &text).await;
+    }
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(251).await;
+    account.settle().await;
+    assert_eq!(account.rows.texts(), numbered(0..251));
+    assert_eq!((account.rows.repeats, stage.stat("keys_killed").await), (0, 0));
+}
+
+#[tokio::test]
+async fn an_update_lost_on_the_way_is_fetched() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "m0").await;
+    account.until(1).await;
+    stage.fault(json!({"kind": "lose_updates", "user": anna, "times": 3})).await;
+    for text in numbered(1..5) {
+        stage.say(boris, anna, &text).await;
+    }
+    account.until(5).await;
+    assert_eq!(account.rows.texts(), numbered(0..5));
+}
+
+#[tokio::test]
+async fn more_updates_than_there_is_room_for_lose_nothing() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    account.settle().await;
+    // Nobody takes anything meanwhile: grammers keeps 100 updates and drops the others.
+    for text in numbered(0..400) {
+        stage.say(boris, anna, &text).await;
+    }
+    account.until(400).await;
+    account.settle().await;
+    assert_eq!(account.rows.texts(), numbered(0..400));
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_committed_comes_again() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    for round in 0..10 {
+        stage.say(boris, anna, &format!("m{round}")).await;
+        let mut batch = account.intake.next_batch().await.unwrap();
+        while batch.messages.is_empty() {
+            account.rows.commit(batch);
+            account.intake.committed();
+            batch = account.intake.next_batch().await.unwrap();
+        }
+        if round % 2 == 0 {
+            account.intake.reload(account.rows.state.clone());
+            account.until(round + 1).await;
+        } else {
+            account.rows.commit(batch);
+            account.intake.committed();
+        }
+    }
+    account.settle().await;
+    assert_eq!((account.rows.texts(), account.rows.repeats), (numbered(0..10).iter().map(String::as_str).collect(), 0));
+    assert!(account.rows.peers[&ChatId(boris)].access_hash.is_some());
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_nothing_is_missing_doubled_or_out_of_order() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    let mut sent = 0;
+    for round in 0..40_u64 {
+        for _ in 0..=round % 5 {
+            stage.say(boris, anna, &format!("m{sent}")).await;
+            sent += 1;
+        }
+        match round % 4 {
+            0 => stage.fault(json!({"kind": "drop_connections", "user": anna})).await,
+            1 => stage.fault(json!({"kind": "lose_updates", "user": anna, "times": 1})).await,
+            _ => {}
+        }
+        // The future is dropped somewhere, and what it held with it; every third round so is the whole link.
+        let moment = Duration::from_millis(round * 7 % 40);
+        while let Ok(batch) = tokio::time::timeout(moment, account.intake.next_batch()).await {
+            account.rows.commit(batch.unwrap());
+            account.intake.committed();
+        }
+        if round % 3 == 0 {
+            account = account.reopen(&stage).await;
+        }
+    }
+    account.until(sent).await;
+    account.settle().await;
+    assert_eq!(account.rows.texts(), numbered(0..sent));
+    assert_eq!(stage.stat("keys_killed").await, 0);
+    assert!(stage.stat("max_connections_per_key").await <= 1);
+}
+
+#[tokio::test]
+async fn a_difference_that_is_too_long_is_caught_up_by_message_id() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let carol = stage.user(json!({"first_name": "Вера"})).await;
+    let group = stage.post("chats", json!({"title": "Группа", "kind": "group", "members": [anna, boris]})).await;
+    let group = group["chat_id"].as_i64().unwrap();
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "старое").await;
+    account.until(1).await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    for n in 0..130 {
+        stage.say(boris, anna, &format!("b{n}")).await;
+    }
+    stage.say(carol, anna, "впервые").await;
+    stage.say(boris, group, "в группе").await;
+    stage.fault(json!({"kind": "difference_too_long", "user": anna})).await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(133).await;
+    account.settle().await;
+    let of = |chat: i64| -> Vec<_> {
+        account.rows.messages.iter().filter(|m| m.chat == ChatId(chat)).map(|m| m.text.text.clone()).collect()
+    };
+    let mut expected = vec!["старое".to_owned()];
+    expected.extend((0..130).map(|n| format!("b{n}")));
+    assert_eq!(of(boris), expected);
+    assert_eq!((of(carol), of(group)), (vec!["впервые".to_owned()], vec!["в группе".to_owned()]));
+    assert!(account.rows.peers[&ChatId(carol)].access_hash.is_some());
+}
+
+#[tokio::test]
+async fn supergroups_and_channels_are_followed_and_caught_up() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut chats = Vec::new();
+    for kind in ["supergroup", "channel"] {
+        let chat = stage.post("chats", json!({"title": kind, "kind": kind, "members": [boris, anna]})).await;
+        chats.push(chat["chat_id"].as_i64().unwrap());
+    }
+    let mut account = Account::new(&stage, anna).await;
+    for &chat in &chats {
+        stage.say(boris, chat, "m0").await;
+    }
+    account.until(2).await;
+    assert_eq!(account.rows.state.channels.len(), 2);
+    assert!(account.rows.peers[&ChatId(chats[1])].broadcast && !account.rows.peers[&ChatId(chats[0])].broadcast);
+
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    for text in numbered(1..151) {
+        stage.say(boris, chats[0], &text).await;
+    }
+    stage.say(boris, chats[1], "m1").await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(153).await;
+
+    account.link.take().unwrap().close().await;
+    for text in numbered(151..301) {
+        stage.say(boris, chats[0], &text).await;
+    }
+    stage.fault(json!({"kind": "channel_too_long", "chat_id": chats[0]})).await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(303).await;
+    account.settle().await;
+    let group: Vec<_> = account.rows.messages.iter().filter(|m| m.chat == ChatId(chats[0])).map(|m| &m.text.text).collect();
+    assert_eq!(group, numbered(0..301).iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_supergroup_that_first_speaks_while_nobody_listens_is_heard() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let chat = stage.post("chats", json!({"title": "S", "kind": "supergroup", "members": [boris, anna]})).await;
+    let chat = chat["chat_id"].as_i64().unwrap();
+    let mut account = Account::new(&stage, anna).await;
+    account.settle().await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    stage.say(boris, chat, "есть кто?").await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(1).await;
+    stage.say(boris, chat, "ау").await;
+    account.until(2).await;
+    assert_eq!(account.rows.texts(), ["есть кто?", "ау"]);
+}
+
+#[tokio::test]
+async fn what_is_not_accepted_does_not_come_and_may_be_accepted_later() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut chats = Vec::new();
+    for kind in ["group", "supergroup", "channel"] {
+        let chat = stage.post("chats", json!({"title": kind, "kind": kind, "members": [boris, anna]})).await;
+        chats.push(chat["chat_id"].as_i64().unwrap());
+    }
+    let mut account = Account::new(&stage, anna).await;
+    *account.accepts.lock().unwrap() = Accepts { private: true, groups: false, channels: false };
+    for &chat in &chats {
+        stage.say(boris, chat, "не нам").await;
+    }
+    stage.say(boris, anna, "нам").await;
+    account.until(1).await;
+    account.settle().await;
+    assert_eq!(account.rows.texts(), ["нам"]);
+    assert!(account.rows.state.channels.is_empty(), "{:?}", account.rows.state);
+    *account.accepts.lock().unwrap() = Accepts { private: false, groups: true, channels: true };
+    stage.say(boris, anna, "не нам").await;
+    for &chat in &chats {
+        stage.say(boris, chat, "нам").await;
+    }
+    account.until(4).await;
+    account.settle().await;
+    assert_eq!(account.rows.texts(), ["нам"; 4]);
+}
+
+#[tokio::test]
+async fn an_idle_account_hands_out_its_moved_state() {
+    let stage = Stage::with(Options::default(), Timings { idle_state: Duration::from_millis(50), ..quick() }).await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    *account.accepts.lock().unwrap() = Accepts { private: false, groups: false, channels: false };
+    account.settle().await;
+    let before = account.rows.state.pts;
+    stage.say(boris, anna, "никому").await;
+    account.settle().await;
+    assert!(account.rows.state.pts > before && account.rows.messages.is_empty());
+}
+
+#[tokio::test]
+async fn own_messages_come_as_outgoing_with_the_id_that_sending_told() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "вопрос").await;
+    account.until(1).await;
+    let sent = account.calls().send_text(&account.text_to(boris, 77, "ответ")).await.unwrap();
+    account.until(2).await;
+    stage.say(anna, boris, "с телефона").await;
+    account.until(3).await;
+    let own: Vec<_> = account.rows.messages[1..].iter().map(|m| (m.out, m.sender, m.chat)).collect();
+    assert_eq!(own, [(true, ChatId(anna), ChatId(boris)); 2]);
+    assert_eq!(sent.id, Some(account.rows.messages[1].id));
+    assert_ne!(sent.id, Some(TelegramMessageId(0)));
+}
