@@ -355,7 +355,9 @@ async def judge_webhook(control):
         waiting = asyncio.create_task(bot.get_updates(timeout=20))
         await asyncio.sleep(0.3)
         await bot.get_updates()
+        begin = time.monotonic()
         await refuses("a second poller ends the first", waiting, TelegramConflictError, "terminated by other getUpdates request")
+        check("at once", time.monotonic() - begin < 5)
         check("allowed_updates filters", await filters(group, bot, thread))
     finally:
         await runner.cleanup()
