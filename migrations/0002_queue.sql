@@ -345,7 +345,7 @@ begin
          where j.status = 'Running'
            and not exists (select 1 from apalis.workers v where v.id = j.lock_by
                               and v.last_seen >= clock_timestamp() - make_interval(secs => p_lease))
-         limit 1000),
+         limit 5000),
     columns as (
         select array_agg(s.id) as ids, array_agg(s.lock_by) as by, array_agg(s.lock_at) as tokens, array_agg(5::smallint) as outcomes,
                array_agg(0::float8) as delays, array_agg('{"Err":"its process was lost"}'::text) as results, array_agg(s.ordering_key) as keys
@@ -390,14 +390,16 @@ language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 declare
+    v_locked text[];
     v_keys text[];
 begin
-    perform pg_advisory_xact_lock(l.number)
-       from (select distinct queue.key_lock(j.ordering_key) as number from apalis.jobs j
-              where j.lane = p_lane and j.job_type = p_kind and j.status = 'Pending' and j.lane <> '' and j.ordering_key is not null order by 1) l;
+    v_locked := array(select distinct j.ordering_key from apalis.jobs j
+                       where j.lane = p_lane and j.job_type = p_kind and j.status = 'Pending' and j.lane <> '' and j.ordering_key is not null);
+    perform pg_advisory_xact_lock(l.number) from (select distinct queue.key_lock(k) as number from unnest(v_locked) k order by 1) l;
     with killed as (
         update apalis.jobs j set status = 'Killed', gate = 0, done_at = clock_timestamp(), last_result = jsonb_build_object('Err', p_reason)
          where j.lane = p_lane and j.job_type = p_kind and j.status = 'Pending' and j.lane <> ''
+           and (j.ordering_key is null or j.ordering_key = any (v_locked))
         returning j.ordering_key)
     select count(*), coalesce(array_agg(distinct k.ordering_key) filter (where k.ordering_key is not null), '{}')
       into cancelled, v_keys from killed k;

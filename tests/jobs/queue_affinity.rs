@@ -18,7 +18,8 @@ async fn jobs_follow_the_owner_of_their_account_and_wait_without_one() {
     let database = database().await;
     let pool = database.store.pool();
     let log = Log::default();
-    let (one, two) = (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
+    let (one, two) =
+        (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
     one.queue.own(accounts(&[1]));
     two.queue.own(accounts(&[2]));
     put_all(&database, &(0..30).map(|n| Act::n(n).account(1 + i32::try_from(n % 3).unwrap())).collect::<Vec<_>>()).await;
@@ -46,7 +47,8 @@ async fn a_lost_account_gives_back_what_has_not_started() {
     let database = database().await;
     let pool = database.store.pool();
     let log = Log::default();
-    let (one, two) = (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
+    let (one, two) =
+        (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
     one.queue.own(accounts(&[1]));
     put_all(&database, &(0..60).map(|n| Act::n(n).account(1).sleeps(150)).collect::<Vec<_>>()).await;
     wait_count(pool, "status = 'Done'", 16, SOON).await;
@@ -66,7 +68,8 @@ async fn the_waiting_jobs_of_an_ended_account_die_and_those_behind_them_come_to_
     let database = database().await;
     let pool = database.store.pool();
     let log = Log::default();
-    put_all(&database, &[Act::n(1).account(7).key("a"), Act::n(2).account(7).key("a"), Act::n(3).key("a"), Act::n(4).account(7)]).await;
+    put_all(&database, &[Act::n(1).account(7).key("a"), Act::n(2).account(7).key("a"), Act::n(3).key("a"), Act::n(4).account(7)])
+        .await;
     put_all(&database, &[Act::n(5).account(8).key("b"), Act::n(6).account(7).key("b"), Act::n(7).key("b")]).await;
     let running = Running::start(config(&database.url), &log);
     let mut tx = database.store.begin().await.unwrap();

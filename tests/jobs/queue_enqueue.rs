@@ -38,7 +38,11 @@ async fn a_taken_unique_key_keeps_the_job_out_and_the_transaction_usable() {
         tx.commit().await.unwrap();
         assert!(!put(&database, &Act::n(4).unique(scope, scope)).await);
         let another = format!("{scope}-another");
-        let batch = [Act::n(5).key("x").unique(scope, scope), Act::n(6).key("x").unique(scope, &another), Act::n(7).key("x").unique(scope, &another)];
+        let batch = [
+            Act::n(5).key("x").unique(scope, scope),
+            Act::n(6).key("x").unique(scope, &another),
+            Act::n(7).key("x").unique(scope, &another),
+        ];
         assert_eq!(put_all(&database, &batch).await, 1);
     }
     assert_eq!(count(pool, "true").await, 9);

@@ -279,7 +279,10 @@ pub async fn row(pool: &PgPool, n: i64) -> Row {
 }
 
 pub async fn count(pool: &PgPool, condition: &str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from apalis.jobs where {condition}"))).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from apalis.jobs where {condition}")))
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 pub async fn wait_count(pool: &PgPool, condition: &str, wanted: i64, patience: Duration) {
@@ -364,7 +367,8 @@ pub async fn worker_process(url: &str, lease: Option<Duration>) -> Process {
     let test = format!("{}::works_as_a_process_of_its_own", module_path!().split_once("::").unwrap().1);
     let lease = lease.map_or(String::new(), |lease| lease.as_millis().to_string());
     let program = std::env::current_exe().unwrap();
-    Process::start(program.to_str().unwrap(), &[&test, "--exact", "--nocapture"], &[(WORKER_URL, url), (WORKER_LEASE, &lease)]).await
+    Process::start(program.to_str().unwrap(), &[&test, "--exact", "--nocapture"], &[(WORKER_URL, url), (WORKER_LEASE, &lease)])
+        .await
 }
 
 /// Not a test: the process that [`worker_process`] starts. Without its variable it does nothing.

@@ -50,7 +50,11 @@ async fn a_process_that_was_stopped_and_comes_back_cannot_end_what_somebody_else
     let pool = database.store.pool();
     create_test_runs(pool).await;
     let lease = Some(Duration::from_millis(1500));
-    put_noted(&database, &[Noted { n: 1, key: "k".into(), sleeps: 400, fails: 0 }, Noted { n: 2, key: "k".into(), sleeps: 0, fails: 0 }]).await;
+    put_noted(
+        &database,
+        &[Noted { n: 1, key: "k".into(), sleeps: 400, fails: 0 }, Noted { n: 2, key: "k".into(), sleeps: 0, fails: 0 }],
+    )
+    .await;
     let stopped = worker_process(&database.url, lease).await;
     wait_count(pool, "status = 'Running'", 1, SOON).await;
     stopped.signal(Signal::SIGSTOP);
@@ -59,7 +63,8 @@ async fn a_process_that_was_stopped_and_comes_back_cannot_end_what_somebody_else
         .await
         .unwrap();
     let other = worker_process(&database.url, lease).await;
-    wait_until(SOON, "a second claim", async || (count(pool, "lost_leases = 1 and status = 'Running'").await == 1).then_some(())).await;
+    wait_until(SOON, "a second claim", async || (count(pool, "lost_leases = 1 and status = 'Running'").await == 1).then_some(()))
+        .await;
     stopped.signal(Signal::SIGCONT);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(count(pool, "status = 'Running'").await, 1, "still the other one's");

@@ -57,7 +57,8 @@ async fn jobs_run_though_every_connection_of_the_queue_is_killed_again_and_again
     let log = Log::default();
     let running = Running::start(config(&database.url), &log);
     for turn in 0..5i64 {
-        let jobs: Vec<Act> = (turn * 200..(turn + 1) * 200).map(|n| Act::n(n).key(&format!("key-{}", n % 40)).sleeps(2)).collect();
+        let jobs: Vec<Act> =
+            (turn * 200..(turn + 1) * 200).map(|n| Act::n(n).key(&format!("key-{}", n % 40)).sleeps(2)).collect();
         put_all(&database, &jobs).await;
         tokio::time::sleep(Duration::from_millis(60)).await;
         sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'tuberry-queue%'")

@@ -14,7 +14,8 @@ const FINISHED: &str = "status in ('Done', 'Killed', 'Failed')";
 async fn jobs_of_a_key_keep_their_order_across_retries_snoozes_panics_and_deaths() {
     let database = database().await;
     let log = Log::default();
-    let (one, two) = (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
+    let (one, two) =
+        (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
     let jobs: Vec<Act> = (0..200)
         .map(|n| {
             let does = match n % 10 {
@@ -46,7 +47,8 @@ async fn a_failing_head_holds_its_own_key_only_and_a_dead_one_lets_the_next_go()
     let pool = database.store.pool();
     let log = Log::default();
     let running = Running::start(config(&database.url), &log);
-    put_all(&database, &[Act::n(1).key("a").does(Does::SnoozeOnce(600)), Act::n(2).key("a"), Act::n(3).key("b"), Act::n(4)]).await;
+    put_all(&database, &[Act::n(1).key("a").does(Does::SnoozeOnce(600)), Act::n(2).key("a"), Act::n(3).key("b"), Act::n(4)])
+        .await;
     wait_count(pool, "status = 'Done'", 2, SOON).await;
     assert!(!log.started().contains(&2));
     wait_count(pool, "status = 'Done'", 4, SOON).await;
@@ -114,7 +116,8 @@ async fn concurrent_producers_and_consumers_never_break_the_order_or_strand_a_ke
     let database = database().await;
     let pool = database.store.pool().clone();
     let log = Log::default();
-    let (one, two) = (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
+    let (one, two) =
+        (Running::start(config(&database.url), &log.at("one")), Running::start(config(&database.url), &log.at("two")));
     let numbers = Arc::new(AtomicI64::new(0));
     let mut producers = Vec::new();
     for producer in 0..6u64 {

@@ -126,10 +126,12 @@ async fn retention_deletes_old_finished_jobs_only() {
     put_all(&database, &[Act::n(1), Act::n(2), Act::n(3), Act::n(4).does(Does::Snooze(60_000))]).await;
     wait_count(pool, "status = 'Done'", 3, SOON).await;
     wait_until(SOON, "the snooze", async || (row(pool, 4).await.gate == 2).then_some(())).await;
-    sqlx::query("update apalis.jobs set done_at = done_at - interval '1 day' where (convert_from(job, 'utf8')::jsonb ->> 'n')::int <= 2")
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update apalis.jobs set done_at = done_at - interval '1 day' where (convert_from(job, 'utf8')::jsonb ->> 'n')::int <= 2",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
     assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 1).await.unwrap(), 1);
     assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 10).await.unwrap(), 1);
     assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 10).await.unwrap(), 0);

@@ -124,7 +124,9 @@ impl Engine {
     }
 
     fn can_claim(&self) -> bool {
-        !self.shared.stopping() && self.hot.any(|pair| self.kinds.get(pair.0).is_some_and(|kind| kind.may_claim()))
+        !self.shared.stopping()
+            && self.shared.lease_is_fresh()
+            && self.hot.any(|pair| self.kinds.get(pair.0).is_some_and(|kind| kind.may_claim()))
     }
 
     /// Waits until something is heard or due.
@@ -336,6 +338,8 @@ impl Engine {
         }
         let refused = self.one_by_one && matches!(error, sqlx::Error::Database(_));
         for mut outcome in outcomes.into_iter().rev() {
+            // The step may have been committed all the same: then this one will be told that it comes too late.
+            outcome.uncertain |= !matches!(error, sqlx::Error::Database(_));
             if refused {
                 outcome.tries += 1;
                 outcome.not_before = Some(Instant::now() + Duration::from_millis(500));
@@ -369,7 +373,7 @@ impl Engine {
                 continue;
             }
             self.known.remove(&outcome.id);
-            if !applied.contains(&outcome.id) {
+            if !applied.contains(&outcome.id) && !outcome.uncertain {
                 Shared::count(&statistics.fenced, 1);
                 tracing::warn!(kind = outcome.kind, id = outcome.id, outcome = ?outcome.outcome, "outcome came too late");
             }

@@ -35,6 +35,8 @@ pub(super) struct Acknowledgement {
     pub result: Option<String>,
     /// How often the database refused or put it off.
     pub tries: u32,
+    /// It was in a step whose answer got lost.
+    pub uncertain: bool,
     pub not_before: Option<Instant>,
 }
 
@@ -58,6 +60,9 @@ pub(super) struct Lease {
 impl Lease {
     /// Longest reason that is kept, in characters.
     const REASON_LIMIT: usize = 1000;
+
+    /// Longest delay that is written.
+    const LONGEST_DELAY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
     /// The only way out; later calls do nothing.
     pub(super) fn end(&self, outcome: Outcome, delay: Duration, reason: Option<&str>) {
@@ -83,9 +88,10 @@ impl Lease {
             ordering_key: self.ordering_key.clone(),
             token: self.token,
             outcome,
-            delay,
+            delay: delay.min(Self::LONGEST_DELAY),
             result,
             tries: 0,
+            uncertain: false,
             not_before: None,
         });
     }

@@ -121,7 +121,16 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
                     return Err(sqlx::Error::Protocol("queue.step claimed a job without its payload".to_owned()));
                 };
                 let attempts = row.attempts.unwrap_or_default().unsigned_abs();
-                stepped.claimed.push(ClaimedRow { id, kind, lane, payload, ordering_key: row.ordering_key, attempts, token, run_at });
+                stepped.claimed.push(ClaimedRow {
+                    id,
+                    kind,
+                    lane,
+                    payload,
+                    ordering_key: row.ordering_key,
+                    attempts,
+                    token,
+                    run_at,
+                });
             }
             ("m", _, Some(kind), Some(lane)) => stepped.more.push((kind, lane)),
             ("w", _, Some(kind), Some(lane)) => stepped.woken.push((kind, lane)),
@@ -174,18 +183,16 @@ pub(super) async fn renew(connection: &mut PgConnection, worker: &str, kinds: &[
 
 /// Puts the jobs of silent processes back into line; how many, and the wake-ups to send.
 pub(super) async fn reap(connection: &mut PgConnection, lease: Duration) -> sqlx::Result<(u64, Vec<String>)> {
-    let answer = sqlx::query!(
-        r#"select reaped as "reaped!", wake_ups as "wake_ups!" from queue.reap($1)"#,
-        lease.as_secs_f64()
-    )
-    .fetch_one(connection)
-    .await?;
+    let answer = sqlx::query!(r#"select reaped as "reaped!", wake_ups as "wake_ups!" from queue.reap($1)"#, lease.as_secs_f64())
+        .fetch_one(connection)
+        .await?;
     Ok((answer.reaped.unsigned_abs(), answer.wake_ups))
 }
 
 /// Gives keys without a head one; how many, and the wake-ups to send.
 pub(super) async fn heal(connection: &mut PgConnection) -> sqlx::Result<(u64, Vec<String>)> {
-    let answer = sqlx::query!(r#"select healed as "healed!", wake_ups as "wake_ups!" from queue.heal()"#).fetch_one(connection).await?;
+    let answer =
+        sqlx::query!(r#"select healed as "healed!", wake_ups as "wake_ups!" from queue.heal()"#).fetch_one(connection).await?;
     Ok((answer.healed.unsigned_abs(), answer.wake_ups))
 }
 
