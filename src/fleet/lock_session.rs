@@ -138,7 +138,7 @@ impl LockSession {
         }
     }
 
-    /// Connects, however long it takes; meanwhile every request is told so. `None`: told to stop.
+    /// Connects, however long it takes; but for a first attempt without `pause`, requests meanwhile are told so. `None`: told to stop.
     async fn open_session(&mut self, mut pause: Duration) -> Option<Session> {
         loop {
             let opened = {
@@ -150,7 +150,7 @@ impl LockSession {
                 loop {
                     tokio::select! {
                         opened = &mut attempt => break opened,
-                        request = self.requests.recv() => match request? {
+                        request = self.requests.recv(), if !pause.is_zero() => match request? {
                             Request::Claim { objects, answer, .. } => {
                                 let refused = |object| (object, Err(ClaimError::Unavailable("no connection to PostgreSQL".into())));
                                 let _ = answer.send(objects.into_iter().map(refused).collect());

@@ -1,0 +1,162 @@
+//! Workers as real processes, and the simulator's strict keys as the judge: shares, hand-overs, kills, stops, restarts of PostgreSQL.
+
+use crate::support::{Person, Setup, Stack, wait_until};
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tuberry::embedded::Restart;
+
+const TWO_MINUTES: Duration = Duration::from_secs(120);
+
+/// How many accounts each owner has; those given back count for nobody.
+async fn shares(stack: &Stack) -> BTreeMap<String, i64> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select owner, count(*) from personal_telegram_leases where class = 7101 and owner is not null group by owner",
+    )
+    .fetch_all(stack.store().pool())
+    .await
+    .unwrap_or_default();
+    rows.into_iter().collect()
+}
+
+async fn wait_for_shares(stack: &Stack, patience: Duration, wanted: &[i64]) {
+    let mut last = BTreeMap::new();
+    let what = format!("shares {wanted:?}");
+    let began = Instant::now();
+    loop {
+        let shares = shares(stack).await;
+        let mut counts: Vec<i64> = shares.values().copied().collect();
+        counts.sort_unstable();
+        if counts == wanted {
+            return;
+        }
+        last.clone_from(&shares);
+        assert!(began.elapsed() < patience, "{what} within {patience:?}; at last {last:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Connects `count` accounts with one customer each.
+async fn populate(stack: &Stack, count: usize) -> Vec<(Person, Person)> {
+    let mut people = Vec::new();
+    for index in 0..count {
+        let owner = stack.person(&format!("Сотрудник {index}")).await;
+        stack.connect(owner).await;
+        people.push((owner, stack.person(&format!("Клиент {index}")).await));
+    }
+    people
+}
+
+/// Every customer writes; all of it must show in the topics, once and in order.
+async fn everybody_writes(stack: &Stack, people: &[(Person, Person)], text: &str) {
+    for (owner, customer) in people {
+        stack.write(*customer, *owner, text).await;
+    }
+}
+
+async fn wait_mirrored(stack: &Stack, count: usize, texts: &[&str]) {
+    for index in 0..count {
+        let name = format!("Клиент {index}");
+        let expected: Vec<String> = texts.iter().map(|text| format!("💬 {name}: {text}")).collect();
+        wait_until(TWO_MINUTES, &format!("{texts:?} of {name}"), async || {
+            let topics = stack.topics().await;
+            let mine: Vec<&serde_json::Value> =
+                topics.iter().filter(|topic| topic["name"].as_str().is_some_and(|title| title.ends_with(&name))).collect();
+            (mine.len() == 1 && Stack::mirrored(mine[0]) == expected).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_share_evenly_and_one_that_leaves_hands_over_at_once() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let people = populate(&stack, 5).await;
+    wait_for_shares(&stack, Duration::from_secs(10), &[5]).await;
+    stack.add_worker().await;
+    wait_for_shares(&stack, Duration::from_secs(15), &[2, 3]).await;
+    everybody_writes(&stack, &people, "один").await;
+    wait_mirrored(&stack, 5, &["один"]).await;
+
+    let leaving = stack.workers.remove(0);
+    leaving.signal(Signal::SIGTERM);
+    assert!(leaving.wait().await.success(), "{}", leaving.output());
+    let left = Instant::now();
+    everybody_writes(&stack, &people, "два").await;
+    wait_for_shares(&stack, Duration::from_secs(5), &[5]).await;
+    assert!(left.elapsed() < Duration::from_secs(4), "{:?}", left.elapsed());
+    wait_mirrored(&stack, 5, &["один", "два"]).await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accounts_of_a_killed_worker_are_served_by_the_others_and_nothing_is_lost() {
+    let mut stack = Stack::start(Setup { workers: 2, ..Setup::default() }).await;
+    let people = populate(&stack, 4).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
+    stack.workers.remove(0).kill().await;
+    let killed = Instant::now();
+    everybody_writes(&stack, &people, "кто там?").await;
+    wait_for_shares(&stack, Duration::from_secs(25), &[4]).await;
+    assert!(killed.elapsed() > Duration::from_secs(10), "the dead owner's connections are given time to close");
+    wait_mirrored(&stack, 4, &["кто там?"]).await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_worker_keeps_its_accounts_for_itself_and_goes_on() {
+    let stack = Stack::start(Setup { workers: 2, ..Setup::default() }).await;
+    let people = populate(&stack, 4).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
+    let before = shares(&stack).await;
+    let stopped = &stack.workers[0];
+    stopped.signal(Signal::SIGSTOP);
+    everybody_writes(&stack, &people, "раз").await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(shares(&stack).await, before, "its connections may still be open: nobody takes its accounts");
+    stopped.signal(Signal::SIGCONT);
+    everybody_writes(&stack, &people, "два").await;
+    wait_mirrored(&stack, 4, &["раз", "два"]).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_of_postgresql_moves_no_account_and_doubles_nothing() {
+    let mut stack = Stack::start(Setup { workers: 2, own_cluster: true, ..Setup::default() }).await;
+    let people = populate(&stack, 4).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
+    let before = shares(&stack).await;
+    everybody_writes(&stack, &people, "раз").await;
+    stack.cluster().embedded.restart(Restart::Immediate).await.unwrap();
+    everybody_writes(&stack, &people, "два").await;
+    wait_mirrored(&stack, 4, &["раз", "два"]).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(shares(&stack).await, before);
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_account_is_not_retried_and_a_new_login_brings_it_back() {
+    let stack = Stack::start(Setup::default()).await;
+    let people = populate(&stack, 1).await;
+    let (owner, customer) = people[0];
+    stack.write(customer, owner, "до").await;
+    wait_mirrored(&stack, 1, &["до"]).await;
+    stack.control("POST", "/faults", serde_json::json!({ "kind": "revoke", "user": owner.0 })).await;
+    let account = wait_until(TWO_MINUTES, "an account in error", async || {
+        let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
+        (accounts[0]["status"] == "error").then(|| accounts[0].clone())
+    })
+    .await;
+    assert!(account["last_error"].as_str().is_some_and(|text| text.contains("войдите снова")), "{account}");
+    assert_eq!(shares(&stack).await, BTreeMap::new());
+
+    let (login, _) = stack.start_login().await;
+    stack.scan_current(owner, &login).await;
+    let login = stack.login_becomes(&login, "completed").await;
+    assert_eq!(login["account"]["id"], account["id"], "the same account");
+    stack.write(customer, owner, "после").await;
+    wait_mirrored(&stack, 1, &["до", "после"]).await;
+    stack.assert_keys_were_never_shared().await;
+}
