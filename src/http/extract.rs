@@ -6,8 +6,7 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
-use serde_json::error::Category;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 
 /// A JSON body, whatever its content type says. 400 for what is no JSON, 413 for too much, 422 for JSON of another shape.
 #[derive(Debug)]
@@ -18,11 +17,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread_body(&rejection))?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
-            Category::Data => Problem::invalid(format!("Неподходящее значение в запросе (символ {})", error.column())),
-            Category::Syntax | Category::Eof | Category::Io => Problem::bad_request("Тело запроса не является JSON"),
-        })?;
-        Ok(Self(value))
+        // Two passes: what is no JSON at all must not be reported as a wrong field just because that came first.
+        serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|_| Problem::bad_request("Тело запроса не является JSON"))?;
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::invalid("Тело запроса должно быть объектом JSON"));
+        }
+        let wrong_field = |error: serde_json::Error| {
+            Problem::invalid(format!("Неподходящее значение в запросе (строка {}, символ {})", error.line(), error.column()))
+        };
+        serde_json::from_slice(&bytes).map(Self).map_err(wrong_field)
     }
 }
 
@@ -46,8 +49,9 @@ impl<T: From<i32>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found("Не найдено"))?;
-        row_id(&text).map(|id| Self(T::from(id))).ok_or_else(|| Problem::not_found("Не найдено"))
+        let unknown = || Problem::not_found("Не найдено");
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
+        row_id(&text).map(|id| Self(T::from(id))).ok_or_else(unknown)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::extract::{row_id, too_large};
 use super::{AppState, Problem};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use subtle::ConstantTimeEq;
@@ -15,10 +16,11 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// Accepts an update: 200 once it is stored. Anything but 200 makes Telegram send it again.
 pub(super) async fn receive(
     State(state): State<AppState>,
-    Path((bot, secret)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let unknown = || Problem::not_found("Такого адреса нет");
+    let Path((bot, secret)) = path.map_err(|_| unknown())?;
     let bot = BotId(row_id(&bot).ok_or_else(unknown)?);
     let expected = tuberry_storage::bots::webhook_secret(state.store.pool(), bot).await?.ok_or_else(unknown)?;
     if !(matches(&expected, secret.as_bytes()) && header_agrees(&expected, request.headers())) {

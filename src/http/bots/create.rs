@@ -29,9 +29,9 @@ pub(in crate::http) async fn create(
     if !has_token_form(request.token.expose()) {
         return Err(Problem::invalid("Это не похоже на токен бота"));
     }
+    let group = request.group_chat_id.map(|group| group.id()).transpose()?;
     let identity = state.bot_api.get_me(&request.token).await;
     let identity = identity.map_err(|error| refusal(&error, "Telegram не знает такого токена"))?;
-    let group = request.group_chat_id.map(|group| group.id()).transpose()?;
     if let Some(group) = group {
         group::check(&state, &request.token, identity.id, group).await?;
     }

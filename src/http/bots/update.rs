@@ -33,9 +33,9 @@ pub(in crate::http) async fn update(
         None => None,
         Some(None) => Some(None),
         Some(Some(given)) => {
+            let chat = given.id()?;
             let identity = state.bot_api.get_me(&token).await;
             let identity = identity.map_err(|error| refusal(&error, "Telegram больше не знает токена этого бота"))?;
-            let chat = given.id()?;
             group::check(&state, &token, identity.id, chat).await?;
             Some(Some(chat))
         }

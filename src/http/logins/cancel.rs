@@ -1,24 +1,16 @@
 //! `DELETE /api/personal-telegram-accounts/login/{login_id}`.
 
-use super::status::is_login_id;
-use super::unknown;
+use super::{LoginId, unknown};
 use crate::http::auth::Tenant;
 use crate::http::{AppState, Problem};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use tuberry_storage::logins;
 
 /// 204, also for a login that had ended.
-pub(in crate::http) async fn cancel(
-    State(state): State<AppState>,
-    tenant: Tenant,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    if !is_login_id(&id) {
-        return Err(unknown());
-    }
+pub(in crate::http) async fn cancel(State(state): State<AppState>, tenant: Tenant, id: LoginId) -> Result<StatusCode, Problem> {
     let mut tx = state.store.begin().await?;
-    logins::cancel(&mut tx, tenant.client, &id).await?.ok_or_else(unknown)?;
+    logins::cancel(&mut tx, tenant.client, &id.0).await?.ok_or_else(unknown)?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,6 +12,8 @@ pub(super) use start::start;
 pub(super) use status::status;
 
 use super::{AppState, Problem};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use std::time::Duration;
 use tokio::time::Instant;
 use tuberry_domain::LoginNumber;
@@ -21,6 +23,19 @@ use tuberry_storage::logins::{self, Login};
 
 fn unknown() -> Problem {
     Problem::not_found("Вход не найден")
+}
+
+/// A login's public id in a path: base64url, of bounded length. Anything else names no login: 404.
+pub(super) struct LoginId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LoginId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
+        let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if plain && (16..=64).contains(&id.len()) { Ok(Self(id)) } else { Err(unknown()) }
+    }
 }
 
 /// Waits until the login has left `stage`, at most until `deadline`; answers with the row as it is then.

@@ -2,11 +2,11 @@
 //! proof is stored. The password is dropped with the request.
 
 use super::status::{LoginStatus, find};
-use super::wait_while;
+use super::{LoginId, wait_while};
 use crate::http::auth::Tenant;
 use crate::http::extract::Json;
 use crate::http::{AppState, Problem};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ pub(in crate::http) struct Request {
 pub(in crate::http) async fn password(
     State(state): State<AppState>,
     tenant: Tenant,
-    Path(id): Path<String>,
+    id: LoginId,
     Json(request): Json<Request>,
 ) -> Result<axum::Json<LoginStatus>, Problem> {
     if !(1..=128).contains(&request.password.expose().chars().count()) {

@@ -1,10 +1,10 @@
 //! `GET /api/personal-telegram-accounts/login/{login_id}`, and the body that other verbs answer with too.
 
-use super::{current_url, unknown};
+use super::{LoginId, current_url, unknown};
 use crate::http::auth::Tenant;
 use crate::http::{AppState, Problem};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tuberry_domain::ClientId;
@@ -30,23 +30,15 @@ pub(in crate::http) struct LoginStatus {
 pub(in crate::http) async fn status(
     State(state): State<AppState>,
     tenant: Tenant,
-    Path(id): Path<String>,
+    id: LoginId,
 ) -> Result<Json<LoginStatus>, Problem> {
     let login = find(&state, tenant.client, &id).await?;
     Ok(Json(LoginStatus::of(&state, login).await?))
 }
 
 /// The tenant's login; 404 for anything else.
-pub(super) async fn find(state: &AppState, client: ClientId, id: &str) -> Result<Login, Problem> {
-    if !is_login_id(id) {
-        return Err(unknown());
-    }
-    logins::find(state.store.pool(), client, id).await?.ok_or_else(unknown)
-}
-
-/// Whether `id` could be a login's: base64url, of bounded length.
-pub(super) fn is_login_id(id: &str) -> bool {
-    (16..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+pub(super) async fn find(state: &AppState, client: ClientId, id: &LoginId) -> Result<Login, Problem> {
+    logins::find(state.store.pool(), client, &id.0).await?.ok_or_else(unknown)
 }
 
 impl LoginStatus {

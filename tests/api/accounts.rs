@@ -1,0 +1,88 @@
+//! Listing, changing and removing accounts.
+
+use super::App;
+use serde_json::{Value, json};
+
+const ACCOUNTS: &str = "/api/personal-telegram-accounts";
+
+#[tokio::test]
+async fn an_account_is_shown_as_the_contract_says() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let (first, second) = (app.project(&owner).await, app.project(&owner).await);
+    let account = app.account(&owner, first).await;
+    app.account(&owner, second).await;
+
+    for path in [format!("{ACCOUNTS}?project_id={first}"), format!("{ACCOUNTS}/?project_id={first}")] {
+        let accounts = app.get(&path, &owner).await.ok(200).json();
+        let [shown] = accounts.as_array().unwrap().as_slice() else { panic!("{accounts}") };
+        assert_eq!(shown["id"], account);
+        let mut fields: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        let expected = "accepts_channels accepts_groups accepts_private client_id created_at display_name id last_connected_at last_error phone \
+                        project_id status telegram_user_id updated_at username";
+        assert_eq!(fields, expected.split_whitespace().collect::<Vec<_>>());
+        assert!(shown["created_at"].as_str().unwrap().ends_with('Z'), "{shown}");
+        assert_eq!(
+            (&shown["status"], &shown["telegram_user_id"], &shown["last_error"]),
+            (&json!("active"), &json!("4711"), &Value::Null)
+        );
+    }
+    assert_eq!(app.get(ACCOUNTS, &owner).await.ok(200).json().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn only_the_given_fields_change() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let path = format!("{ACCOUNTS}/{}", app.account(&owner, project).await);
+
+    let changed = app
+        .patch(&path, &owner, json!({ "accepts_groups": true, "display_name": " Анна П. ", "unknown": 5 }))
+        .await
+        .ok(200)
+        .json();
+    assert_eq!((&changed["accepts_groups"], &changed["accepts_private"]), (&json!(true), &json!(true)));
+    assert_eq!(changed["display_name"], "Анна П.");
+    assert!(changed["updated_at"].as_str().unwrap().ends_with('Z'));
+
+    let changed =
+        app.patch(&format!("{path}/"), &owner, json!({ "display_name": null, "accepts_private": false })).await.ok(200).json();
+    assert_eq!((&changed["display_name"], &changed["accepts_private"]), (&json!("Анна П."), &json!(false)));
+    assert_eq!(app.patch(&path, &owner, json!({ "display_name": "" })).await.ok(200).json()["display_name"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_removed_account_leaves_its_dialogs_and_a_log_out() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let bot = app.bot(&owner, Some("-1001"), "secret").await;
+    let dialog = app.dialog(&owner, bot, account, 77, 0).await;
+    // An operator's reply that has not been sent yet.
+    let update = json!({ "update_id": 1, "message": {
+        "message_id": 5, "date": 1_700_000_000, "message_thread_id": 7, "is_topic_message": true, "text": "Добрый день",
+        "chat": { "id": -1001, "type": "supergroup", "title": "Группа", "is_forum": true },
+        "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } });
+    app.send("POST", &format!("/api/webhooks/telegram/{bot}/secret"), None, update.to_string()).await.ok(200);
+    assert_eq!(app.value("select status from messages").await.as_deref(), Some("pending"));
+
+    let path = format!("{ACCOUNTS}/{account}");
+    assert_eq!(app.delete(&path, &owner).await.ok(204).text, "");
+    app.delete(&path, &owner).await.problem(404);
+
+    assert_eq!(app.value(&format!("select personal_account_id from dialogs where id = {dialog}")).await, None);
+    assert_eq!(
+        app.value("select account_id || ' ' || sealed from personal_telegram_tombstones").await,
+        Some(format!("{account} v1.sealed"))
+    );
+    assert_eq!(app.value("select count(*) from personal_telegram_sessions").await.as_deref(), Some("0"));
+    assert_eq!(app.value("select count(*) from apalis.jobs where job_type = 'log-out'").await.as_deref(), Some("1"));
+    assert_eq!(app.value("select status from messages").await.as_deref(), Some("failed"));
+    assert_eq!(
+        app.value("select count(*) from apalis.jobs where job_type = 'send-reply' and status = 'Pending'").await.as_deref(),
+        Some("0")
+    );
+}

@@ -1,0 +1,103 @@
+//! Connecting bots, with the simulator as Telegram.
+
+use super::{Answer, App, Owner};
+use serde_json::{Value, json};
+
+async fn control(app: &App, path: &str, body: Value) -> Value {
+    let url = format!("{}/control{path}", app.simulator.as_ref().unwrap().http_url());
+    let response = app.client.post(url).json(&body).send().await.unwrap();
+    assert!(response.status().is_success(), "{path}: {}", response.text().await.unwrap());
+    response.json().await.unwrap()
+}
+
+/// A bot at Telegram and a forum of which it is administrator.
+async fn bot_and_forum(app: &App, username: &str) -> (String, i64) {
+    let bot = control(app, "/bots", json!({ "username": username })).await;
+    let token = bot["token"].as_str().unwrap().to_owned();
+    let forum = control(app, "/forums", json!({ "title": "Группа", "bot_token": token, "members": [] })).await;
+    (token, forum["chat_id"].as_i64().unwrap())
+}
+
+async fn connect(app: &App, owner: &Owner, body: Value) -> Answer {
+    app.post("/api/bots", owner, body).await
+}
+
+#[tokio::test]
+async fn a_bot_is_connected_with_its_group_its_project_and_its_webhook() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let (token, forum) = bot_and_forum(&app, "shop_bot").await;
+    let answer = connect(&app, &owner, json!({ "token": token, "group_chat_id": forum, "project_id": project })).await.ok(201);
+    let bot = answer.json();
+    assert_eq!((&bot["bot_username"], &bot["status"]), (&json!("shop_bot"), &json!("active")));
+    assert_eq!((&bot["group_chat_id"], &bot["project_id"]), (&json!(forum.to_string()), &json!(project)));
+    let secret = app.value("select webhook_secret from bots").await.unwrap();
+    assert!(!answer.text.contains(token.split(':').nth(1).unwrap()) && !answer.text.contains(&secret), "{}", answer.text);
+    assert_eq!(secret.len(), 43);
+
+    let url = format!("{}/bot{token}/getWebhookInfo", app.simulator.as_ref().unwrap().http_url());
+    let info: Value = app.client.get(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(info["result"]["url"], format!("http://127.0.0.1:9/api/webhooks/telegram/{}/{secret}", answer.id()));
+    assert_eq!(info["result"]["max_connections"], 1);
+
+    let shown = app.get("/api/bots", &owner).await.ok(200).json();
+    assert_eq!(shown, json!([bot]));
+    connect(&app, &owner, json!({ "token": token })).await.problem(409);
+    let stranger = app.owner().await;
+    connect(&app, &stranger, json!({ "token": token })).await.problem(409);
+}
+
+#[tokio::test]
+async fn every_missing_right_is_named_and_nothing_is_written() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let (token, forum) = bot_and_forum(&app, "shop_bot").await;
+    let before = app.fingerprint().await;
+    control(
+        &app,
+        &format!("/forums/{forum}/bot"),
+        json!({ "rights": { "can_manage_topics": false, "can_delete_messages": false } }),
+    )
+    .await;
+    let detail = connect(&app, &owner, json!({ "token": token, "group_chat_id": forum })).await.problem(422);
+    assert!(detail.contains("Управление темами") && detail.contains("Удаление сообщений"), "{detail}");
+    control(&app, &format!("/forums/{forum}/bot"), json!({ "rights": { "can_manage_topics": true } })).await;
+    let detail = connect(&app, &owner, json!({ "token": token, "group_chat_id": forum.to_string() })).await.problem(422);
+    assert!(!detail.contains("Управление темами") && detail.contains("Удаление сообщений"), "{detail}");
+    connect(&app, &owner, json!({ "token": token, "group_chat_id": -100_999 })).await.problem(422);
+    connect(&app, &owner, json!({ "token": "4711:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })).await.problem(422);
+    connect(&app, &owner, json!({ "token": token, "project_id": 99_999 })).await.problem(404);
+    assert_eq!(app.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn group_and_project_of_a_bot_can_be_changed_and_taken_away() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let (token, forum) = bot_and_forum(&app, "shop_bot").await;
+    let path = format!("/api/bots/{}", connect(&app, &owner, json!({ "token": token })).await.ok(201).id());
+    let (first, second) = (app.project(&owner).await, app.project(&owner).await);
+
+    let bound = app.patch(&path, &owner, json!({ "group_chat_id": forum, "project_id": first })).await.ok(200).json();
+    assert_eq!((&bound["group_chat_id"], &bound["project_id"]), (&json!(forum.to_string()), &json!(first)));
+    app.patch(&path, &owner, json!({ "project_id": second })).await.problem(409);
+    let freed = app.patch(&path, &owner, json!({ "project_id": null })).await.ok(200).json();
+    assert_eq!((&freed["group_chat_id"], &freed["project_id"]), (&json!(forum.to_string()), &Value::Null));
+    app.patch(&path, &owner, json!({ "project_id": second })).await.ok(200);
+    let freed = app.patch(&path, &owner, json!({ "group_chat_id": null })).await.ok(200).json();
+    assert_eq!((&freed["group_chat_id"], &freed["project_id"]), (&Value::Null, &json!(second)));
+    control(&app, &format!("/forums/{forum}/bot"), json!({ "status": "kicked" })).await;
+    app.patch(&path, &owner, json!({ "group_chat_id": forum })).await.problem(422);
+}
+
+#[tokio::test]
+async fn without_telegram_a_bot_is_not_connected_and_the_user_told_to_try_again() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let before = app.fingerprint().await;
+    let refused = connect(&app, &owner, json!({ "token": "4711:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })).await;
+    refused.problem(503);
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(app.fingerprint().await, before);
+}

@@ -1,0 +1,110 @@
+//! The bots' webhook: nothing happens without the right secret.
+
+use super::{Answer, App};
+use serde_json::{Value, json};
+
+fn update(text: &str, chat: i64) -> String {
+    json!({ "update_id": 1, "message": {
+        "message_id": 5, "date": 1_700_000_000, "message_thread_id": 7, "is_topic_message": true, "text": text,
+        "chat": { "id": chat, "type": "supergroup", "title": "Группа", "is_forum": true },
+        "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } })
+    .to_string()
+}
+
+async fn call(app: &App, path: &str, header: Option<&str>, body: String) -> Answer {
+    let mut request = app.client.post(format!("{}/api/webhooks/telegram/{path}", app.base)).body(body);
+    if let Some(header) = header {
+        request = request.header("X-Telegram-Bot-Api-Secret-Token", header);
+    }
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+#[tokio::test]
+async fn without_the_right_secret_there_is_no_such_address_and_nothing_is_written() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let (bot, other) = (app.bot(&owner, Some("-1001"), "right").await, app.bot(&owner, Some("-1002"), "others").await);
+    let without = app.bot(&owner, Some("-1003"), "").await;
+    app.dialog(&owner, bot, account, 77, 0).await;
+    let before = app.fingerprint().await;
+    for path in [
+        format!("{bot}/wrong"),
+        format!("{bot}/righ"),
+        format!("{bot}/right0"),
+        format!("{bot}/others"),
+        format!("{bot}/RIGHT"),
+        format!("{}/right", other + 1000),
+        format!("{without}/right"),
+        format!("{without}/"),
+        format!("{bot}/"),
+        format!("{bot}"),
+    ] {
+        call(&app, &path, None, update("Здравствуйте", -1001)).await.problem(404);
+    }
+    call(&app, &format!("{bot}/right"), Some("wrong"), update("Здравствуйте", -1001)).await.problem(404);
+    assert_eq!(app.fingerprint().await, before);
+
+    call(&app, &format!("{bot}/right"), Some("right"), update("Здравствуйте", -1001)).await.ok(200);
+    assert_eq!(app.value("select body from messages").await.as_deref(), Some("Здравствуйте"));
+}
+
+#[tokio::test]
+async fn an_operators_message_becomes_one_reply_however_often_it_comes() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let bot = app.bot(&owner, Some("-1001"), "right").await;
+    app.dialog(&owner, bot, account, 77, 0).await;
+    for _ in 0..3 {
+        call(&app, &format!("{bot}/right/"), None, update("Здравствуйте", -1001)).await.ok(200);
+    }
+    assert_eq!(app.value("select count(*) from messages where status = 'pending'").await.as_deref(), Some("1"));
+    assert_eq!(app.value("select count(*) from apalis.jobs where job_type = 'send-reply'").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_topic_of_another_group_is_ignored_even_with_the_right_secret() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let (bot, other) = (app.bot(&owner, Some("-1001"), "right").await, app.bot(&owner, Some("-1002"), "others").await);
+    app.dialog(&owner, bot, account, 77, 0).await;
+    let before = app.fingerprint().await;
+    call(&app, &format!("{bot}/right"), None, update("Здравствуйте", -1002)).await.ok(200);
+    call(&app, &format!("{other}/others"), None, update("Здравствуйте", -1001)).await.ok(200);
+    call(&app, &format!("{other}/others"), None, update("Здравствуйте", -1002)).await.ok(200);
+    assert_eq!(app.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn what_is_no_update_is_refused_and_what_we_do_not_know_is_accepted() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let bot = app.bot(&owner, Some("-1001"), "right").await;
+    let path = format!("{bot}/right");
+    let before = app.fingerprint().await;
+    call(&app, &path, None, "{".into()).await.problem(400);
+    call(&app, &path, None, "[]".into()).await.problem(422);
+    call(&app, &path, None, "x".repeat(1024 * 1024 + 1)).await.problem(413);
+    call(&app, &path, None, json!({ "update_id": 3, "poll": { "id": 5 } }).to_string()).await.ok(200);
+    call(&app, &path, None, json!({ "update_id": 3, "message": { "text": 5, "chat": null } }).to_string()).await.ok(200);
+    assert_eq!(app.fingerprint().await, before);
+
+    let member = json!({ "update_id": 4, "my_chat_member": {
+        "chat": { "id": -1005, "type": "supergroup", "title": "Новая", "is_forum": true }, "from": { "id": 9, "is_bot": false, "first_name": "Олег" },
+        "date": 1_700_000_000, "old_chat_member": { "status": "left", "user": { "id": 1, "is_bot": true, "first_name": "b" } },
+        "new_chat_member": { "status": "administrator", "user": { "id": 1, "is_bot": true, "first_name": "b" } } } });
+    call(&app, &path, None, member.to_string()).await.ok(200);
+    let chats = app.get(&format!("/api/telegram-chats?bot_id={bot}"), &owner).await.ok(200).json();
+    assert_eq!(
+        (&chats[0]["chat_id"], &chats[0]["title"], &chats[0]["is_active"]),
+        (&"-1005".into(), &"Новая".into(), &Value::Bool(true))
+    );
+    assert_eq!(chats[0]["last_status"], "administrator");
+}
