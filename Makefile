@@ -29,7 +29,7 @@ floors:
 	cargo test --locked --test integration -- floors::
 
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --locked
 
 ## Dependencies: bans, licences, sources; advisories where their database can be reached.
 audit:
