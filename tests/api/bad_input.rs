@@ -105,6 +105,7 @@ async fn texts_that_the_database_cannot_hold_are_refused() {
     let project = app.project(&owner).await;
     let account = app.account(&owner, project).await;
     let bot = app.bot(&owner, Some("-1001"), "secret").await;
+    app.dialog(&owner, bot, account, 77, 0).await;
     let before = app.fingerprint().await;
     app.post("/api/projects", &owner, json!({ "name": "a\u{0}b" })).await.problem(422);
     app.post("/api/projects", &owner, json!({ "name": "  " })).await.problem(422);
@@ -112,6 +113,10 @@ async fn texts_that_the_database_cannot_hold_are_refused() {
     app.patch(&format!("{ACCOUNTS}/{account}"), &owner, json!({ "display_name": "\u{0}" })).await.problem(422);
     app.patch(&format!("{ACCOUNTS}/{account}"), &owner, json!({ "display_name": "я".repeat(256) })).await.problem(422);
     app.send("POST", "/api/auth/login", None, json!({ "email": "a\u{0}@b", "password": "x" }).to_string()).await.problem(422);
+    let update = json!({ "update_id": 1, "message": {
+        "message_id": 5, "date": 1_700_000_000, "message_thread_id": 7, "is_topic_message": true, "text": "a\u{0}b",
+        "chat": { "id": -1001, "type": "supergroup", "is_forum": true }, "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } });
+    app.send("POST", &format!("/api/webhooks/telegram/{bot}/secret"), None, update.to_string()).await.problem(422);
     for token in ["", "1", "1:x", "../getMe", "1:aaaaaaaaaaaaaaaaaaaaaaaa/../../x", "1:aaaaaaaaaaaaaaaaaaaaaaaa\u{0}"] {
         app.post("/api/bots", &owner, json!({ "token": token })).await.problem(422);
     }
