@@ -47,6 +47,11 @@ impl Job<Context> for PollLogin {
         let end = Instant::now() + PATIENCE;
         let next = Self { login: self.login, step: self.step + 1 };
         loop {
+            if step.login.expires_at <= Utc::now() {
+                let tx = step.store(LoginEvent::TimeOut, |_| {}).await?;
+                step.close().await;
+                return commit(tx).await;
+            }
             let expires_at = match step.connection().export().await {
                 Ok(Export::Token { url, expires_at }) => {
                     if !store_token(&mut step, url, expires_at).await? {
@@ -57,11 +62,6 @@ impl Job<Context> for PollLogin {
                 }
                 exported => return absorb(step, exported, next).await,
             };
-            if step.login.expires_at <= Utc::now() {
-                let tx = step.store(LoginEvent::TimeOut, |_| {}).await?;
-                step.close().await;
-                return commit(tx).await;
-            }
             if Instant::now() >= end {
                 return hand_over(step, next).await;
             }

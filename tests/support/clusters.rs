@@ -22,8 +22,12 @@ pub struct OwnCluster {
 
 impl OwnCluster {
     pub async fn start() -> Self {
+        Self::start_with(Tuning::Throwaway).await
+    }
+
+    pub async fn start_with(tuning: Tuning) -> Self {
         let folder = Folder::new();
-        let embedded = start(folder.path()).await.expect("PostgreSQL");
+        let embedded = start(folder.path(), tuning).await.expect("PostgreSQL");
         embedded.create_database("tuberry", None).await.expect("a database");
         let url = embedded.socket_url("tuberry");
         super::databases::migrate(&url).await.expect("migrations");
@@ -31,9 +35,9 @@ impl OwnCluster {
     }
 }
 
-/// Starts a cluster in `folder`: not safe against power failures, but against killed processes.
-pub async fn start(folder: &Path) -> Result<Embedded, tuberry::embedded::Error> {
-    Embedded::start(Options { data_dir: folder.to_path_buf(), port: None, tuning: Tuning::Throwaway }).await
+/// Starts a cluster in `folder`. `Throwaway` is not safe against power failures, but against killed processes.
+pub async fn start(folder: &Path, tuning: Tuning) -> Result<Embedded, tuberry::embedded::Error> {
+    Embedded::start(Options { data_dir: folder.to_path_buf(), port: None, tuning }).await
 }
 
 /// A data directory, removed when dropped or when this process ends.

@@ -5,6 +5,7 @@ use super::clusters::{self, Folder};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::{mpsc, oneshot};
+use tuberry::embedded::Tuning;
 use tuberry_storage::Store;
 
 const TEMPLATE: &str = "template_tuberry";
@@ -19,8 +20,14 @@ pub struct Database {
 
 enum Order {
     /// Makes a database and answers with its URL.
-    Create { name: String, template: Option<&'static str>, answer: oneshot::Sender<Result<String, String>> },
-    Drop { name: String },
+    Create {
+        name: String,
+        template: Option<&'static str>,
+        answer: oneshot::Sender<Result<String, String>>,
+    },
+    Drop {
+        name: String,
+    },
 }
 
 /// The cluster lives on a thread of its own: tests come and go with their runtimes.
@@ -70,7 +77,7 @@ impl Drop for Database {
 async fn serve(mut inbox: mpsc::UnboundedReceiver<Order>) {
     let folder = Folder::new();
     let cluster = async {
-        let cluster = clusters::start(folder.path()).await.map_err(|error| error.to_string())?;
+        let cluster = clusters::start(folder.path(), Tuning::Throwaway).await.map_err(|error| error.to_string())?;
         cluster.create_database(TEMPLATE, None).await.map_err(|error| error.to_string())?;
         migrate(&cluster.socket_url(TEMPLATE)).await?;
         Ok::<_, String>(cluster)

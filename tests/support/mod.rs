@@ -3,10 +3,12 @@
 mod clusters;
 mod databases;
 mod processes;
+mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
+pub use stack::{Person, Setup, Stack};
 
 use std::time::{Duration, Instant};
 

@@ -52,7 +52,7 @@ async fn wait_while(state: &AppState, number: LoginNumber, stage: LoginStage, de
 /// The QR code's URL, while Telegram takes it.
 fn current_url(state: &AppState, login: &Login) -> Option<String> {
     let sealed = login.sealed_url.as_deref().filter(|_| login.stage == LoginStage::Ready)?;
-    login.token_expires_at.filter(|&until| until > chrono::Utc::now())?;
+    login.token_expires_at.filter(|&until| until.min(login.expires_at) > chrono::Utc::now())?;
     let number = login.number.to_string();
     let plain = state.sealer.open(login_place(&number, "sealed_url"), sealed);
     let plain =

@@ -26,6 +26,9 @@ pub(in crate::http) struct LoginStatus {
     password_hint: Option<String>,
 }
 
+/// A worker ends an overdue login by itself. Only when none has done so for this long the row is no longer believed.
+const GRACE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
+
 /// 200.
 pub(in crate::http) async fn status(
     State(state): State<AppState>,
@@ -64,7 +67,7 @@ impl LoginStatus {
 /// `status` of the contract. `ready` is promised only with a code that Telegram still takes, and a login whose time is over is expired
 /// even before the next tick writes so.
 fn status_name(login: &Login, has_code: bool) -> &'static str {
-    let overdue = login.expires_at <= Utc::now();
+    let overdue = login.expires_at + GRACE <= Utc::now();
     match login.stage {
         LoginStage::Starting | LoginStage::Ready | LoginStage::PasswordRequired if overdue => LoginStage::Expired.status(),
         LoginStage::Ready if !has_code => LoginStage::Starting.status(),

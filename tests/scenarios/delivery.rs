@@ -1,0 +1,200 @@
+//! Faults of Telegram and of ourselves between a customer and an operator: nothing is lost, nothing is silent.
+
+use super::conversation::{mirrored, received};
+use crate::support::{Setup, Stack, wait_until};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_new_customers_at_once_get_twenty_topics_in_order() {
+    let stack = Stack::start(Setup { workers: 2, ..Setup::default() }).await;
+    let anna = stack.person("Анна").await;
+    stack.connect(anna).await;
+    let mut customers = Vec::new();
+    for number in 0..20 {
+        customers.push((stack.person(&format!("Клиент{number}.")).await, format!("Клиент{number}.")));
+    }
+    for text in ["раз", "два", "три"] {
+        for (customer, _) in &customers {
+            stack.write(*customer, anna, text).await;
+        }
+    }
+    for (_, name) in &customers {
+        let expected = ["раз", "два", "три"].map(|text| format!("💬 {name}: {text}"));
+        mirrored(&stack, name, &expected.each_ref().map(String::as_str)).await;
+    }
+    assert_eq!(stack.topics().await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_refusals_and_lost_answers_of_the_bot_api_lose_nothing() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "ноль").await;
+    mirrored(&stack, "Иван", &["💬 Иван: ноль"]).await;
+    let fault = async |body: Value| stack.control("POST", "/faults", body).await;
+    fault(json!({ "kind": "bot_error", "method": "sendMessage", "status": 429, "description": "Too Many Requests: retry after 2", "retry_after": 2, "times": 1 })).await;
+    stack.write(ivan, anna, "после 429").await;
+    mirrored(&stack, "Иван", &["💬 Иван: ноль", "💬 Иван: после 429"]).await;
+    fault(json!({ "kind": "bot_error", "method": "sendMessage", "status": 400, "description": "Bad Request: whatever", "times": 1 })).await;
+    stack.write(ivan, anna, "после 400").await;
+    mirrored(&stack, "Иван", &["💬 Иван: ноль", "💬 Иван: после 429", "💬 Иван: после 400"]).await;
+    fault(json!({ "kind": "bot_error", "method": "sendMessage", "status": 502, "description": "Bad Gateway", "times": 2 })).await;
+    stack.write(ivan, anna, "после 502").await;
+    mirrored(&stack, "Иван", &["💬 Иван: ноль", "💬 Иван: после 429", "💬 Иван: после 400", "💬 Иван: после 502"]).await;
+    // A lost answer may show twice: the one provable case. It is never lost, and never out of order.
+    fault(json!({ "kind": "lose_answer", "method": "bot.sendMessage", "times": 1 })).await;
+    stack.write(ivan, anna, "ответ потерян").await;
+    stack.write(ivan, anna, "конец").await;
+    let shown = wait_until(SOON, "the last message", async || {
+        let shown = Stack::mirrored(&stack.topic("Иван").await);
+        shown.last()?.ends_with("конец").then_some(shown)
+    })
+    .await;
+    assert_eq!(shown[4..], ["💬 Иван: ответ потерян", "💬 Иван: ответ потерян", "💬 Иван: конец"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "первое").await;
+    let first = stack.topic("Иван").await["thread_id"].clone();
+    stack.control("POST", "/faults", json!({ "kind": "delete_topic", "chat_id": stack.tenant.forum, "thread_id": first })).await;
+    stack.write(ivan, anna, "второе").await;
+    mirrored(&stack, "Иван", &["💬 Иван: второе"]).await;
+    let second = stack.topic("Иван").await;
+    assert_ne!(second["thread_id"], first);
+    stack.answer(&second, "вижу").await;
+    received(&stack, ivan, anna, &["вижу"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_written_while_no_worker_runs_arrive_when_one_starts() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.workers[0].kill().await;
+    let texts: Vec<String> = (0..30).map(|number| format!("пока вас не было {number}")).collect();
+    for text in &texts {
+        stack.write(ivan, anna, text).await;
+    }
+    stack.add_worker().await;
+    let expected: Vec<String> = texts.iter().map(|text| format!("💬 Иван: {text}")).collect();
+    wait_until(Duration::from_secs(60), "all that was missed", async || {
+        let topics = stack.topics().await;
+        let topic = topics.iter().find(|topic| topic["name"].as_str().is_some_and(|name| name.ends_with("Иван")))?;
+        (Stack::mirrored(topic) == expected).then_some(())
+    })
+    .await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_reply_is_answered_with_the_reason() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "привет").await;
+    let topic = stack.topic("Иван").await;
+    let fault = json!({ "kind": "rpc_error", "user": anna.0, "method": "messages.sendMessage", "code": 400, "message": "USER_IS_BLOCKED", "times": 1 });
+    stack.control("POST", "/faults", fault).await;
+    stack.answer(&topic, "не дойдёт").await;
+    wait_until(SOON, "the reason in the topic", async || {
+        stack.topic("Иван").await["messages"].to_string().contains("клиент заблокировал").then_some(())
+    })
+    .await;
+    stack.answer(&topic, "дойдёт").await;
+    received(&stack, ivan, anna, &["дойдёт"]).await;
+    let path = format!("/forums/{}/topics/{}/messages", stack.tenant.forum, topic["thread_id"]);
+    let photo =
+        json!({ "from": stack.tenant.operator, "text": "фото", "media": { "kind": "photo", "mime": "image/jpeg", "size": 10 } });
+    stack.control("POST", &path, photo).await;
+    wait_until(SOON, "the reason in the topic", async || {
+        stack.topic("Иван").await["messages"].to_string().contains("пока можно отправлять только текст").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_wait_and_a_lost_answer_delay_a_reply_and_never_double_it() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "привет").await;
+    let topic = stack.topic("Иван").await;
+    stack
+        .control(
+            "POST",
+            "/faults",
+            json!({ "kind": "flood_wait", "user": anna.0, "method": "messages.sendMessage", "seconds": 2, "times": 1 }),
+        )
+        .await;
+    stack.answer(&topic, "раз").await;
+    stack.answer(&topic, "два").await;
+    received(&stack, ivan, anna, &["раз", "два"]).await;
+    stack.control("POST", "/faults", json!({ "kind": "lose_answer", "method": "messages.sendMessage", "times": 2 })).await;
+    stack.answer(&topic, "три").await;
+    stack.answer(&topic, "четыре").await;
+    received(&stack, ivan, anna, &["раз", "два", "три", "четыре"]).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    received(&stack, ivan, anna, &["раз", "два", "три", "четыре"]).await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_account_says_so_and_its_replies_fail_with_the_reason() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    let account = stack.connect(anna).await;
+    stack.write(ivan, anna, "привет").await;
+    let topic = stack.topic("Иван").await;
+    stack.control("POST", "/faults", json!({ "kind": "revoke", "user": anna.0 })).await;
+    stack.answer(&topic, "эй").await;
+    wait_until(Duration::from_secs(60), "an account in error", async || {
+        let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
+        let found = accounts.as_array()?.iter().find(|found| found["id"] == account)?.clone();
+        (found["status"] == "error" && found["last_error"].as_str()?.contains("войдите снова")).then_some(())
+    })
+    .await;
+    wait_until(SOON, "the reason in the topic", async || {
+        stack.topic("Иван").await["messages"].to_string().contains("войдите снова").then_some(())
+    })
+    .await;
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "снова тут?").await;
+    wait_until(SOON, "the old topic goes on", async || {
+        Stack::mirrored(&stack.topic("Иван").await).last()?.ends_with("снова тут?").then_some(())
+    })
+    .await;
+    assert_eq!(stack.topics().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_account_is_logged_out_and_its_dialogs_stay() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    let account = stack.connect(anna).await;
+    stack.write(ivan, anna, "привет").await;
+    let topic = stack.topic("Иван").await;
+    let (status, _) =
+        stack.call("DELETE", &format!("/api/personal-telegram-accounts/{account}"), &stack.tenant.token, None).await;
+    assert_eq!(status, 204);
+    wait_until(SOON, "auth.logOut", async || {
+        let stats = stack.control("GET", "/stats", Value::Null).await;
+        (stats["rpc"]["auth.logOut"].as_i64()? >= 1).then_some(())
+    })
+    .await;
+    let (_, dialogs) = stack.call("GET", "/api/dialogs", &stack.tenant.token, None).await;
+    assert!(dialogs.to_string().contains("Иван"), "{dialogs}");
+    stack.answer(&topic, "кому?").await;
+    wait_until(SOON, "the reason in the topic", async || {
+        stack.topic("Иван").await["messages"].to_string().contains("аккаунт отключён").then_some(())
+    })
+    .await;
+    stack.assert_keys_were_never_shared().await;
+}

@@ -1,0 +1,10 @@
+//! The whole product in real processes, step by step and under faults. The simulator judges: what arrived, in which order, how often, and whether
+//! any authorization key was ever used twice.
+
+mod chaos;
+mod conversation;
+mod delivery;
+mod fleet_claims;
+mod fleet_workers;
+mod login;
+mod login_kills;
