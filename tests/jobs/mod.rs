@@ -7,3 +7,4 @@ mod queue_leases;
 mod queue_liveness;
 mod queue_order;
 mod queue_outcomes;
+mod queue_processes;

@@ -1,6 +1,7 @@
 //! Leases: a dead process' jobs run again soon, a stopped one cannot harm, a stopping one leaves nothing behind.
 
 use super::queue_kit::*;
+use super::queue_processes::*;
 use crate::support::{database, wait_until};
 use nix::sys::signal::Signal;
 use std::sync::atomic::Ordering;
@@ -89,7 +90,7 @@ async fn handlers_that_block_every_thread_do_not_cost_the_lease() {
     let other = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async move {
             let other = Running::start(config(&url), &other_log);
-            tokio::task::spawn_blocking(move || drop(stopped.recv())).await.unwrap();
+            tokio::task::spawn_blocking(move || stopped.recv().is_err()).await.unwrap();
             let reaped = other.queue.statistics().reaped.load(Ordering::SeqCst);
             other.stop().await;
             reaped

@@ -1,6 +1,7 @@
 //! Order: jobs of one key run one at a time in the order of their commit, whatever happens to them.
 
 use super::queue_kit::*;
+use super::queue_processes::*;
 use crate::support::{database, wait_until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
