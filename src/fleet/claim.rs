@@ -47,7 +47,7 @@ impl Claims {
         let held = Arc::new(Held::new(format!("{host}-{}-{}", std::process::id(), ulid::Ulid::new())));
         let (requests, inbox) = mpsc::unbounded_channel();
         let session = LockSession::new(url, host, capacity, held.clone(), inbox);
-        if session.leads_through_a_pooler().await? {
+        if session.dial.leads_through_a_pooler().await? {
             return Err(Unfit::Pooler);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

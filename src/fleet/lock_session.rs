@@ -1,30 +1,25 @@
-//! The connection that holds the advisory locks: renews the leases, takes new ones by the rules of `takeover`, comes back when it is
-//! lost. It runs alone on its thread, so that nothing else can delay a renewal.
+//! The connection that holds the advisory locks: renews the leases, takes new ones (`taking`), comes back when it is lost (`dial`).
+//! It runs alone on its thread, so that nothing else can delay a renewal.
 
 use super::boot_clock;
 use super::claim::ClaimResults;
-use super::held::{Held, Holder};
-use super::takeover::{self, Decision, GONE, GRACE, RENEWAL, SETTLED, SILENT};
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use super::dial::{Dial, in_time};
+use super::held::Held;
+use super::takeover::RENEWAL;
+use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tuberry_domain::Secret;
-use tuberry_domain::ports::{Claim, ClaimError, KeyClass, Lease, Reuse};
-use tuberry_storage::leases::{self, Found};
-use tuberry_storage::{Error, Result, workers};
+use tuberry_domain::ports::{ClaimError, KeyClass, Lease, Reuse};
+use tuberry_storage::{Error, Result, leases, workers};
 
-/// Longest wait for the answer to one statement, or for a connection.
-const PATIENCE: Duration = Duration::from_millis(4500);
 /// Between two attempts to get the lock of a lease of ours that somebody holds, and to connect.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 /// A lock that a taker waits with is let go when nobody asked for it for so long.
 const INTEREST: Duration = Duration::from_secs(5);
-/// When to ask again for what another process uses.
-const AGAIN: Duration = Duration::from_secs(1);
-
 /// What the rest of the process wants.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -41,59 +36,26 @@ enum End {
 }
 
 /// One connection's life.
-struct Session {
-    conn: PgConnection,
-    opened: Duration,
+pub(super) struct Session {
+    pub conn: PgConnection,
+    pub opened: Duration,
     /// Locks held for leases that are not ours yet, and when somebody last asked for them.
-    waiting: HashMap<(KeyClass, i32), Duration>,
-}
-
-/// Where the session goes to, under what name, and what is left there of the last one.
-struct Dial {
-    url: Secret<String>,
-    tag: String,
-    last_backend: Option<i32>,
+    pub waiting: HashMap<(KeyClass, i32), Duration>,
 }
 
 /// The keeper of the locks.
 pub(super) struct LockSession {
-    dial: Dial,
+    pub(super) dial: Dial,
     host: String,
     capacity: Option<u32>,
-    held: Arc<Held>,
+    pub(super) held: Arc<Held>,
     requests: mpsc::UnboundedReceiver<Request>,
-}
-
-async fn in_time<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(PATIENCE, statement).await.unwrap_or(Err(Error::Database(sqlx::Error::PoolTimedOut)))
-}
-
-fn busy(again_in: Duration) -> Result<Claim, ClaimError> {
-    Err(ClaimError::Busy { again_in })
 }
 
 fn by_class(leases: impl IntoIterator<Item = Lease>) -> HashMap<KeyClass, Vec<i32>> {
     let mut classes: HashMap<KeyClass, Vec<i32>> = HashMap::new();
     leases.into_iter().for_each(|lease| classes.entry(lease.class).or_default().push(lease.object));
     classes
-}
-
-impl Dial {
-    async fn connect(&self) -> Result<PgConnection> {
-        let options: PgConnectOptions = self.url.expose().parse()?;
-        let options = options.options([("TimeZone", "UTC")]);
-        in_time(async { Ok(options.connect().await?) }).await
-    }
-
-    /// One attempt. A former backend of ours that still lives holds our locks: it is ended.
-    async fn open_once(&self) -> Result<(PgConnection, i32)> {
-        let mut conn = self.connect().await?;
-        let pid = in_time(leases::open_session(&mut conn, &self.tag)).await?;
-        if let Some(last) = self.last_backend {
-            in_time(leases::end_session(&mut conn, last, &self.tag)).await?;
-        }
-        Ok((conn, pid))
-    }
 }
 
 impl LockSession {
@@ -106,16 +68,6 @@ impl LockSession {
     ) -> Self {
         let dial = Dial { url, tag: held.owner().to_owned(), last_backend: None };
         Self { dial, host, capacity, held, requests }
-    }
-
-    /// A pooler gives an idle client's backend to the next one that has a transaction open.
-    pub async fn leads_through_a_pooler(&self) -> Result<bool> {
-        let (mut first, mut second) = (self.dial.connect().await?, self.dial.connect().await?);
-        let first_pid = in_time(leases::backend_pid(&mut first)).await?;
-        let mut transaction = sqlx::Connection::begin(&mut second).await?;
-        let second_pid = in_time(leases::backend_pid(&mut transaction)).await?;
-        transaction.rollback().await?;
-        Ok(first_pid == second_pid || in_time(leases::backend_pid(&mut first)).await? != first_pid)
     }
 
     /// Runs until it is told to stop, or nobody is left who could tell.
@@ -310,118 +262,6 @@ impl LockSession {
         if leases.iter().any(|lease| lease.class == KeyClass::Account) {
             workers::announce(&mut session.conn, "given back").await;
         }
-        Ok(())
-    }
-
-    /// Claims objects of one class, each by itself.
-    async fn claim(
-        &mut self,
-        session: &mut Session,
-        class: KeyClass,
-        objects: &[i32],
-        reuse: Reuse,
-        by_job: bool,
-    ) -> Result<ClaimResults> {
-        let mut results: ClaimResults = Vec::with_capacity(objects.len());
-        // What this process holds is in use, unless a job claimed it: its run has ended when the next one asks.
-        let (mut free, mut reclaimed) = (Vec::new(), HashSet::new());
-        for &object in objects {
-            match self.held.holder(class, object) {
-                None => free.push(object),
-                Some(Holder { by_job: true, locked: true }) if by_job => {
-                    reclaimed.insert(object);
-                    free.push(object);
-                }
-                Some(_) => results.push((object, busy(AGAIN))),
-            }
-        }
-        let locked = self.lock(session, class, free, &reclaimed, &mut results).await?;
-        let found = in_time(leases::find(&mut session.conn, class, &locked)).await?;
-        let orphaned: Vec<(i32, i64)> = found
-            .iter()
-            .filter(|found| takeover::proves_orphaned(found) && !found.orphaned && !reclaimed.contains(&found.object))
-            .map(|found| (found.object, found.epoch))
-            .collect();
-        in_time(leases::mark_orphaned(&mut session.conn, class, &orphaned, SETTLED)).await?;
-        self.take(session, class, &found, reuse, by_job, &mut results).await?;
-        Ok(results)
-    }
-
-    /// Gets the locks of objects that may be tried for; answers for the others. Returns those whose locks we hold.
-    async fn lock(
-        &mut self,
-        session: &mut Session,
-        class: KeyClass,
-        objects: Vec<i32>,
-        reclaimed: &HashSet<i32>,
-        results: &mut ClaimResults,
-    ) -> Result<Vec<i32>> {
-        let (now, me) = (boot_clock::now(), self.held.owner().to_owned());
-        let settled = now.saturating_sub(session.opened) >= GRACE;
-        let found = in_time(leases::find(&mut session.conn, class, &objects)).await?;
-        let (mut wanted, mut ours): (HashMap<i32, &Found>, Vec<i32>) = (HashMap::new(), Vec::new());
-        for found in &found {
-            let waits = session.waiting.contains_key(&(class, found.object));
-            if !takeover::may_try(found, &me, settled) {
-                if waits {
-                    session.waiting.remove(&(class, found.object));
-                    in_time(leases::unlock(&mut session.conn, class, &[found.object])).await?;
-                }
-                results.push((found.object, busy(AGAIN)));
-            } else if waits || reclaimed.contains(&found.object) {
-                ours.push(found.object);
-            } else {
-                wanted.insert(found.object, found);
-            }
-        }
-        let objects: Vec<i32> = wanted.keys().copied().collect();
-        for object in in_time(leases::try_lock(&mut session.conn, class, &objects)).await? {
-            wanted.remove(&object);
-            session.waiting.insert((class, object), now);
-            ours.push(object);
-        }
-        for (object, found) in wanted {
-            results.push((object, busy(AGAIN)));
-            if let Some(owner) = found.owner.as_deref().filter(|_| found.age >= GONE)
-                && in_time(leases::end_holder(&mut session.conn, class, object, owner)).await?
-            {
-                tracing::warn!(?class, object, owner, "a silent owner's session was ended");
-            }
-        }
-        Ok(ours)
-    }
-
-    /// Decides on leases whose locks we hold, and takes those that are free.
-    async fn take(
-        &mut self,
-        session: &mut Session,
-        class: KeyClass,
-        found: &[Found],
-        reuse: Reuse,
-        by_job: bool,
-        results: &mut ClaimResults,
-    ) -> Result<()> {
-        let me = self.held.owner().to_owned();
-        let began = boot_clock::now();
-        let mut taken: HashMap<i32, (i64, bool)> = HashMap::new();
-        for found in found {
-            match takeover::decide(found, &me, reuse) {
-                Decision::Take { key_is_free } => drop(taken.insert(found.object, (found.epoch, key_is_free))),
-                Decision::Wait(left) => {
-                    session.waiting.insert((class, found.object), began);
-                    results.push((found.object, busy(left.min(SETTLED) + Duration::from_millis(50))));
-                }
-            }
-        }
-        let rows: Vec<(i32, i64)> = taken.iter().map(|(&object, &(epoch, _))| (object, epoch)).collect();
-        for lease in in_time(leases::take(&mut session.conn, class, &rows, &me, SILENT)).await? {
-            let (_, key_is_free) = taken.remove(&lease.object).unwrap_or_default();
-            session.waiting.remove(&(class, lease.object));
-            self.held.insert(&lease, by_job, began);
-            results.push((lease.object, Ok(Claim { lease, key_is_free })));
-        }
-        // Renewed at the last moment, or held by a last write of the old owner: the lock stays with us, the rest at the next attempt.
-        results.extend(taken.into_keys().map(|object| (object, busy(RETRY))));
         Ok(())
     }
 }
