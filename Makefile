@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 # A server on the machine is none of our business: tests and demo bring their own.
 unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
-.PHONY: demo test check audit setup fmt clippy floors doc
+.PHONY: demo test check audit bench setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
@@ -30,6 +30,10 @@ floors:
 
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --locked
+
+## Figures of docs/performance.md. Options: BENCH_WORKERS=2 make bench
+bench: setup
+	cargo bench --locked --bench conversation
 
 ## Dependencies: bans, licences, sources; advisories where their database can be reached.
 audit:

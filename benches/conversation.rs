@@ -4,7 +4,7 @@
 //! A latency runs from the moment at which the simulator has the message to the moment at which the simulator has it on the other side.
 
 #[path = "../tests/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the tests use more of their support than this bench does")]
+#[expect(dead_code, reason = "the tests use more of their support than this bench does")]
 mod support;
 
 use serde_json::{Value, json};
@@ -117,6 +117,7 @@ impl Bench {
     /// Operators answer `count` times at `rate` a second.
     async fn answers(&self, rate: usize, count: usize) -> Vec<f64> {
         let shared = self.stack.simulator.shared();
+        let first = self.number.load(std::sync::atomic::Ordering::Relaxed);
         let mut changes = shared.changes();
         let customers: Vec<i64> = self.customers.iter().map(|(customer, _)| customer.0).collect();
         let watcher = tokio::spawn(async move {
@@ -130,7 +131,7 @@ impl Bench {
                     }
                     let messages = user.mailbox.dialogs().flat_map(|(peer, _, _)| user.mailbox.history(peer).rev().take(50));
                     for stored in messages.filter(|stored| !stored.message.out) {
-                        if let Some(number) = number(&stored.message.text) {
+                        if let Some(number) = number(&stored.message.text).filter(|&number| number >= first) {
                             arrived.entry(number).or_insert_with(now);
                         }
                     }

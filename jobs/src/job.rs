@@ -151,12 +151,12 @@ pub async fn enqueue<C, J: Job<C>>(tx: &mut Tx, job: &J) -> tuberry_storage::Res
     Ok(enqueue::insert(tx, [job], When::Now).await? == 1)
 }
 
-/// As [`enqueue`], to start after `delay`.
+/// As [`enqueue()`], to start after `delay`.
 pub async fn enqueue_in<C, J: Job<C>>(tx: &mut Tx, job: &J, delay: Duration) -> tuberry_storage::Result<bool> {
     Ok(enqueue::insert(tx, [job], When::In(delay)).await? == 1)
 }
 
-/// As [`enqueue`], to start not before `at`.
+/// As [`enqueue()`], to start not before `at`.
 pub async fn enqueue_at<C, J: Job<C>>(tx: &mut Tx, job: &J, at: chrono::DateTime<chrono::Utc>) -> tuberry_storage::Result<bool> {
     Ok(enqueue::insert(tx, [job], When::At(at)).await? == 1)
 }

@@ -5,7 +5,7 @@ use crate::post_notice::{Notice, PostNotice};
 use crate::{Job, JobError, Policy, Unique, enqueue, queue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tuberry_storage::{Store, limits, logins, replies, sync, workers};
+use tuberry_storage::{Store, leases, limits, logins, replies, sync, workers};
 
 /// Time between two ticks.
 pub const INTERVAL: Duration = Duration::from_secs(15);
@@ -15,6 +15,9 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 
 /// A worker that has not been heard of for so long is forgotten. Long after its leases could matter to anybody.
 const SILENT_WORKER: Duration = Duration::from_secs(600);
+
+/// A lease that was given back so long ago, of something that is no more, is forgotten.
+const SPENT_LEASE: Duration = Duration::from_secs(86_400);
 
 /// The job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +54,7 @@ impl Job<Context> for SyncAccounts {
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         limits::purge(pool).await?;
         logins::purge(pool).await?;
+        leases::forget_finished(&cx.store, SPENT_LEASE).await?;
         queue::purge(pool, RETENTION, 2000).await?;
         Ok(())
     }

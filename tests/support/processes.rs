@@ -36,7 +36,7 @@ impl Process {
                 command.env(name, value);
             }
         }
-        command.env("RUST_LOG", "info").env("RUST_BACKTRACE", "1").envs(environment.iter().copied());
+        command.env("RUST_BACKTRACE", "1").envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a file handle")).stderr(file);
         let process = lifeline::spawn(command, Signal::SIGKILL).await.expect("a program that starts");
         let name = format!("{} {}", Path::new(program).file_name().unwrap_or_default().to_string_lossy(), arguments.join(" "));

@@ -49,7 +49,7 @@ impl Default for Setup {
 /// Where the stack's tables are.
 enum Home {
     Shared(Database),
-    Own(OwnCluster, Store),
+    Own(Box<OwnCluster>, Store),
 }
 
 /// A running product.
@@ -68,10 +68,7 @@ pub struct Stack {
 #[derive(Clone)]
 pub struct Tenant {
     pub token: String,
-    pub client: i32,
     pub project: i64,
-    pub bot: i64,
-    pub bot_token: String,
     pub forum: i64,
     pub operator: i64,
 }
@@ -88,7 +85,7 @@ impl Stack {
             let cluster = OwnCluster::start_with(if setup.durable { Tuning::Durable } else { Tuning::Throwaway }).await;
             let url = cluster.url.clone();
             let store = Store::open(&url, 5).expect("a URL that can be read");
-            (Home::Own(cluster, store), url)
+            (Home::Own(Box::new(cluster), store), url)
         } else {
             let database = database().await;
             let url = database.url.clone();
@@ -109,8 +106,7 @@ impl Stack {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }
         let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("a client");
-        let tenant =
-            Tenant { token: String::new(), client: 0, project: 0, bot: 0, bot_token: String::new(), forum: 0, operator: 0 };
+        let tenant = Tenant { token: String::new(), project: 0, forum: 0, operator: 0 };
         let mut stack = Self { simulator, home, environment, ports, apis: Vec::new(), workers: Vec::new(), client, tenant };
         for index in 0..setup.apis {
             let api = stack.start_api(index).await;
@@ -229,8 +225,7 @@ impl Stack {
         let body = json!({ "token": bot_token, "group_chat_id": forum, "project_id": project });
         let (status, bot) = self.call("POST", "/api/bots", &token, Some(body)).await;
         assert_eq!(status, 201, "{bot}");
-        let bot = bot["id"].as_i64().expect("an id");
-        Tenant { token, client: client.0, project, bot, bot_token, forum, operator }
+        Tenant { token, project, forum, operator }
     }
 
     /// A user of Telegram.

@@ -34,7 +34,8 @@ impl Store {
     /// Opens a pool of at most `max_connections` to `url`. Connections are made when first needed, in UTC.
     pub fn open(url: &str, max_connections: u32) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
-        let options = options.options([("TimeZone", "UTC")]);
+        // A process that is stopped inside a transaction must not hold its locks for ever.
+        let options = options.options([("TimeZone", "UTC"), ("idle_in_transaction_session_timeout", "60s")]);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
