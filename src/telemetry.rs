@@ -5,11 +5,13 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Our own events; of the libraries only what somebody should look at.
-const DEFAULT: &str = "info,grammers_mtsender=error,grammers_mtproto=error,grammers_session=error,apalis_core=warn";
+fn default_filter() -> EnvFilter {
+    EnvFilter::new(format!("info,{},{}", tuberry_telegram::LOG_FILTER, tuberry_jobs::queue::LOG_FILTER))
+}
 
 /// Starts logging for this process. A second call does nothing.
 pub fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter());
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let started = if std::io::stderr().is_terminal() {
         events.with_target(false).try_init()

@@ -8,3 +8,6 @@ pub use bot_api::HttpBotApi;
 pub use mtproto::{
     AccountLink, Application, Calls, Device, Intake, IntakeError, LinkStart, LinkStatus, MtprotoLogins, Network, Timings,
 };
+
+/// What of the MTProto library's chatter is worth a line, as a directive for the log's filter.
+pub const LOG_FILTER: &str = "grammers_mtsender=error,grammers_mtproto=error,grammers_session=error";

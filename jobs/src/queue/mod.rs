@@ -27,3 +27,6 @@ pub use control::{KindCounts, cancel_waiting, counts, purge, retry_dead};
 pub use handle::{Config, Queue, Statistics};
 pub use migrate::migrate;
 pub use runner::Runner;
+
+/// What of the worker library's chatter is worth a line, as a directive for the log's filter.
+pub const LOG_FILTER: &str = "apalis_core=warn";
