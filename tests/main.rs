@@ -7,5 +7,6 @@ mod demo;
 mod embedded;
 mod floors;
 mod jobs;
+mod judges;
 mod scenarios;
 mod support;
