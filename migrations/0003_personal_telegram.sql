@@ -97,8 +97,12 @@ create table personal_telegram_dialogs (
   waiting boolean not null default false,
   -- title that the topic is known to have
   topic_title text,
+  -- when the creation of its topic last began: until its number is stored, Telegram knows the topic and we do not
+  topic_begun_at timestamptz,
   unique (account_id, chat_id)
 );
+
+create index personal_telegram_dialogs_begun on personal_telegram_dialogs (topic_begun_at) where topic_begun_at is not null;
 
 -- One row per mirrored message or reply. chat_id, telegram_id: as MTProto numbers it. bot_message_id: the operator's message.
 create table personal_telegram_messages (

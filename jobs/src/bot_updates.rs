@@ -10,7 +10,7 @@ use tuberry_domain::text::MESSAGE_LIMIT;
 use tuberry_domain::{BotId, ThreadId};
 use tuberry_storage::chat_membership::{self, Membership};
 use tuberry_storage::replies::{self, NewReply};
-use tuberry_storage::{Result, Store, mirror};
+use tuberry_storage::{Error, Result, Store, mirror};
 
 /// Accepts an update of `bot`. When it returns, everything that follows from the update is durable.
 pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()> {
@@ -40,7 +40,10 @@ async fn answer_getid(store: &Store, bot: BotId, message: &BotMessage) -> Result
 /// An operator's message in a topic of the bot's own working group. Anywhere else it is none of ours.
 async fn accept_reply(store: &Store, bot: BotId, message: &BotMessage, topic: ThreadId) -> Result<()> {
     let mut tx = store.begin().await?;
-    let Some(to) = replies::addressee(&mut tx, bot, message.chat.id, topic).await? else { return Ok(()) };
+    let Some(to) = replies::addressee(&mut tx, bot, message.chat.id, topic).await? else {
+        // An operator can be quicker than the job that created the topic. Telegram offers the update again.
+        return if mirror::topic_may_appear(&mut tx, bot, message.chat.id).await? { Err(Error::Early("topic")) } else { Ok(()) };
+    };
     if replies::is_known(&mut tx, to.dialog, message.id).await? {
         return Ok(());
     }

@@ -51,6 +51,7 @@ impl<'a> Topic<'a> {
         }
         let mark = if self.place.waiting { Mark::Waiting } else { Mark::Answered };
         let name = title(mark, &self.place.name);
+        mirror::topic_begins(self.cx.store.pool(), self.place.dialog).await?;
         let topic = match self.cx.bots.create_topic(&self.place.token, self.group, &name).await {
             Ok(topic) => topic,
             Err(error) => return Err(self.outcome(&error).await?),

@@ -86,9 +86,10 @@ impl From<tuberry_storage::Error> for Problem {
         use tuberry_storage::Error;
         let code = match &error {
             Error::Database(database) => database.as_database_error().and_then(|database| database.code()).map(Cow::into_owned),
-            Error::Fenced | Error::Unreadable(_) => None,
+            Error::Fenced | Error::Unreadable(_) | Error::Early(_) => None,
         };
         match (&error, code.as_deref()) {
+            (Error::Early(_), _) => Self::unavailable("Слишком рано: повторите чуть позже").retry_after(Duration::from_secs(1)),
             // A NUL character, which JSON can write and PostgreSQL cannot store; a number that no column takes.
             (_, Some("22021" | "22P05" | "22003")) => Self::invalid("Недопустимое значение"),
             (Error::Database(database), None) if is_outage(database) => {

@@ -95,6 +95,29 @@ async fn messages_written_while_no_worker_runs_arrive_when_one_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_a_topic_that_is_just_being_created_is_not_lost() {
+    for updates in ["polling", "webhook"] {
+        let stack = Stack::start(Setup { updates, ..Setup::default() }).await;
+        let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+        stack.connect(anna).await;
+        stack.control("POST", "/faults", json!({ "kind": "latency", "ms": 400 })).await;
+        stack.write(ivan, anna, "привет").await;
+        // The topic will be there while its number cannot be stored yet.
+        let mut lock = stack.store().begin().await.expect("a transaction");
+        wait_until(SOON, "the dialog's row, locked", async || {
+            let sql = "select id from dialogs where external_display_name = 'Иван' for update";
+            sqlx::query_scalar::<_, i32>(sql).fetch_optional(lock.conn()).await.expect("a query")
+        })
+        .await;
+        let topic = stack.topic("Иван").await;
+        stack.answer(&topic, "быстрее всех").await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        drop(lock);
+        received(&stack, ivan, anna, &["быстрее всех"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_reply_is_answered_with_the_reason() {
     let stack = Stack::start(Setup::default()).await;
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);

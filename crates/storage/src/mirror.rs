@@ -197,10 +197,29 @@ pub async fn failed(pool: &PgPool, message: MessageId, reason: &str) -> Result<(
     Ok(())
 }
 
+/// Says that a topic is going to be created: an operator may answer in it before [`topic_created`] has stored its number.
+pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<()> {
+    sqlx::query!("update personal_telegram_dialogs set topic_begun_at = now() where dialog_id = $1", dialog.0)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// True while the bot may have a topic in its working group whose number is not stored yet.
+pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId) -> Result<bool> {
+    let pending = sqlx::query_scalar!(
+        "select exists (select 1 from personal_telegram_dialogs o join dialogs d on d.id = o.dialog_id join bots b on b.id = d.bot_id
+                         where d.bot_id = $1 and trim(b.group_chat_id) = $2 and o.topic_begun_at > now() - interval '60 seconds') as \"pending!\"",
+        bot.0,
+        group.to_string()
+    );
+    Ok(pending.fetch_one(tx.conn()).await?)
+}
+
 /// Remembers a topic that was just created.
 pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic: ThreadId, title: &str) -> Result<()> {
     sqlx::query!(
-        "with ours as (update personal_telegram_dialogs set topic_title = $4 where dialog_id = $1)
+        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1)
          update dialogs set telegram_topic_id = $3, telegram_chat_id = $2, topic_intro_sent = true, updated_at = now() at time zone 'utc' where id = $1",
         dialog.0,
         group.to_string(),

@@ -18,6 +18,9 @@ pub enum Error {
     /// A row holds what this version cannot read, for example a sealed value under an unknown key.
     #[error("unreadable row: {0}")]
     Unreadable(String),
+    /// It comes before what it refers to was stored: the same again in a moment will find it.
+    #[error("too early: {0}")]
+    Early(&'static str),
 }
 
 /// Result of a storage call.
