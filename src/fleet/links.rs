@@ -4,7 +4,8 @@ use super::claim::Claims;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tuberry_domain::AccountId;
 use tuberry_domain::ports::{Accounts, CallError, KeyClaims, Lease, OutgoingText, Sent};
 use tuberry_jobs::queue::Queue;
@@ -58,9 +59,13 @@ impl Links {
         self.queue.own(self.connected());
     }
 
-    /// Accounts that are up and whose last proof of life was noted longer than `interval` ago; they count as noted now.
+    /// Accounts that are up and have given a proof of life since the last was noted, longer than `interval` ago; it counts as noted now.
     pub(super) fn proofs_of_life(&self, interval: Duration) -> Vec<AccountId> {
-        let due = |link: &Link| link.up && link.noted.is_none_or(|noted| noted.elapsed() >= interval);
+        let due = |link: &Link| match (link.noted, link.calls.last_proof()) {
+            (_, None) => false,
+            (None, Some(_)) => link.up,
+            (Some(noted), Some(proof)) => link.up && proof > noted && noted.elapsed() >= interval,
+        };
         let mut links = self.links();
         let due = links.iter_mut().filter(|(_, link)| due(link));
         due.map(|(&account, link)| {

@@ -171,17 +171,6 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, text: &str) -> Result
     Ok(())
 }
 
-/// Notes a proof of life: the connection answered just now.
-pub async fn mark_alive(pool: &PgPool, account: AccountId) -> Result<()> {
-    sqlx::query!(
-        "update personal_telegram_accounts set last_connected_at = now() at time zone 'utc', last_error = null where id = $1 and status = 'active'",
-        account.0
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
 /// Notes a passing trouble that keeps the account from being served; its status stays.
 pub async fn mark_trouble(pool: &PgPool, account: AccountId, text: &str) -> Result<()> {
     sqlx::query!(

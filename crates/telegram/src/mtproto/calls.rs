@@ -3,6 +3,7 @@
 use super::connection::{LinkStatus, Shared};
 use grammers_tl_types::{RemoteCall, functions};
 use std::sync::Arc;
+use tokio::time::Instant;
 use tuberry_domain::ports::{CallError, OutgoingText, Sent};
 
 /// A cheap handle on an account's connection. Every call asks the gate first, and fails with [`CallError::NotConnected`] while the
@@ -26,12 +27,19 @@ impl Calls {
         *self.0.status().borrow()
     }
 
+    /// When Telegram last answered a call of this session: proof that the session, and not only the connection, is alive.
+    pub fn last_proof(&self) -> Option<Instant> {
+        self.0.proof()
+    }
+
     pub(crate) async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
         let caller = self.0.caller().ok_or(CallError::NotConnected)?;
-        caller.call(request, self.0.network.timings.call).await.map_err(|error| {
-            self.0.report(&error);
-            error.into()
-        })
+        let answer = caller.call(request, self.0.network.timings.call).await;
+        match &answer {
+            Ok(_) => self.0.prove(),
+            Err(error) => self.0.report(error),
+        }
+        Ok(answer?)
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     caller: Mutex<Option<Caller>>,
     /// The problem that a call met first.
     problem: Mutex<Option<AccountProblem>>,
+    /// When Telegram last answered a call of the session. A ping is none: a revoked session's are answered too.
+    proof: Mutex<Option<Instant>>,
     /// Wakes the supervisor: a problem was met, or a call was not answered in time.
     attention: Notify,
 }
@@ -60,7 +62,15 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(network: Arc<Network>, gate: Gate) -> Self {
         let status = watch::Sender::new(LinkStatus::Connecting);
-        Self { network, gate, status, caller: Mutex::new(None), problem: Mutex::new(None), attention: Notify::new() }
+        Self {
+            network,
+            gate,
+            status,
+            caller: Mutex::new(None),
+            problem: Mutex::new(None),
+            proof: Mutex::new(None),
+            attention: Notify::new(),
+        }
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<LinkStatus> {
@@ -81,6 +91,15 @@ impl Shared {
             return;
         }
         self.attention.notify_one();
+    }
+
+    /// Telegram answered a call of the session just now.
+    pub(crate) fn prove(&self) {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(crate) fn proof(&self) -> Option<Instant> {
+        *self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn problem(&self) -> Option<AccountProblem> {
@@ -194,7 +213,10 @@ impl Supervisor {
                     true => wire.ping().await,
                     false => return End::Lost("not allowed to be connected any more".into()),
                 },
-                _ = probe.tick() => wire.caller().call(&functions::updates::GetState {}, timings.ping_timeout).await.map(drop),
+                _ = probe.tick() => {
+                    let state = wire.caller().call(&functions::updates::GetState {}, timings.ping_timeout).await;
+                    state.map(|_| self.shared.prove())
+                }
             };
             match asked {
                 // Only what concerns the account matters here: a flood wait does not end a connection.

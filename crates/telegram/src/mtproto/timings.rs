@@ -33,7 +33,7 @@ impl Default for Timings {
             call: Duration::from_secs(20),
             ping_every: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(10),
-            probe_every: Duration::from_secs(300),
+            probe_every: Duration::from_secs(60),
             disconnect_delay: Duration::from_secs(75),
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(20),

@@ -1,14 +1,15 @@
 //! The connection itself: lost, frozen, revoked, closed and opened again.
 
 use crate::account::{Account, Rows};
-use crate::stage::Stage;
+use crate::stage::{Stage, quick};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use telegram_simulator::Options;
 use tokio::time::{sleep, timeout};
 use tuberry_domain::account::AccountProblem;
 use tuberry_domain::ports::CallError;
-use tuberry_telegram::{IntakeError, LinkStatus};
+use tuberry_telegram::{IntakeError, LinkStatus, Timings};
 
 async fn account(stage: &Stage) -> (Account, i64, i64) {
     let (anna, boris) = (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис"})).await);
@@ -108,6 +109,25 @@ async fn an_idle_revoked_session_is_found_out() {
         assert!(matches!(account.calls().probe().await, Err(CallError::NotConnected)));
         account.link.take().unwrap().close().await;
     }
+}
+
+#[tokio::test]
+async fn a_probe_proves_that_an_idle_session_lives_and_a_ping_does_not() {
+    let stage = Stage::new().await;
+    let (mut account, ..) = account(&stage).await;
+    account.settle().await;
+    let first = account.calls().last_proof().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(account.calls().last_proof().unwrap() > first);
+
+    let stage = Stage::with(Options::default(), Timings { probe_every: Duration::from_secs(60), ..quick() }).await;
+    let (mut account, ..) = self::account(&stage).await;
+    account.settle().await;
+    let first = account.calls().last_proof().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(account.calls().last_proof().unwrap(), first);
+    account.calls().probe().await.unwrap();
+    assert!(account.calls().last_proof().unwrap() > first);
 }
 
 #[tokio::test]
