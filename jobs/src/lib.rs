@@ -4,6 +4,7 @@ mod account_ended;
 mod bot_call;
 pub mod bot_updates;
 pub mod context;
+mod fence;
 pub mod intake;
 pub mod job;
 mod log_out;

@@ -1,6 +1,7 @@
 //! `log-out`: ends the Telegram session of a removed account, from the sealed tombstone that its removal wrote.
 
 use crate::context::{Context, session_place};
+use crate::fence::while_held;
 use crate::{Job, JobError, Policy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -37,7 +38,8 @@ impl Job<Context> for LogOut {
                 Err(ClaimError::Busy { again_in }) => return Err(JobError::Snooze(again_in)),
                 Err(error) => return Err(JobError::retry(error)),
             };
-            let done = cx.logins.log_out(&session).await;
+            // A claim that is lost on the way is not given back here: the close was not seen.
+            let done = while_held(&claim.lease, || cx.claims.holds(&claim.lease), cx.logins.log_out(&session)).await?;
             cx.claims.give_back(&claim.lease).await;
             match done {
                 Ok(()) => {}

@@ -2,8 +2,10 @@
 
 use crate::JobError;
 use crate::context::{Context, login_place};
+use crate::fence::while_held;
 use chrono::{Duration as ChronoDuration, Utc};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tuberry_domain::LoginNumber;
 use tuberry_domain::intake::{SelfUser, UpdateState};
 use tuberry_domain::login::{LoginEvent, LoginStage};
@@ -28,6 +30,8 @@ struct Held {
     lease: Lease,
     given_back: bool,
     connection: Option<Box<dyn LoginConnection>>,
+    /// True until the close was seen.
+    open: Arc<AtomicBool>,
 }
 
 impl Held {
@@ -35,13 +39,15 @@ impl Held {
     async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             connection.close().await;
+            self.open.store(false, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.given_back {
+        // A close that was not seen to its end leaves the claim to end by itself.
+        if self.given_back || (self.connection.is_none() && self.open.load(Ordering::Relaxed)) {
             return;
         }
         let (claims, lease, connection) = (self.claims.clone(), self.lease.clone(), self.connection.take());
@@ -70,10 +76,16 @@ impl<'a> Step<'a> {
             Some(sealed) => Some(open_key(cx, number, sealed)?),
             None => None,
         };
-        match cx.logins.open(key.as_ref()).await {
+        // A claim that is lost on the way is not given back here: the close was not seen.
+        match while_held(&claim.lease, || cx.claims.holds(&claim.lease), cx.logins.open(key.as_ref())).await? {
             Ok(connection) => {
-                let held =
-                    Held { claims: cx.claims.clone(), lease: claim.lease, given_back: false, connection: Some(connection) };
+                let held = Held {
+                    claims: cx.claims.clone(),
+                    lease: claim.lease,
+                    given_back: false,
+                    connection: Some(connection),
+                    open: Arc::new(AtomicBool::new(true)),
+                };
                 Ok(Some(Self { cx, login, held }))
             }
             Err(error) => {
@@ -81,6 +93,16 @@ impl<'a> Step<'a> {
                 fail_or_retry(cx, number, &error).await.map(|()| None)
             }
         }
+    }
+
+    /// Runs the step to its end for as long as its key is ours; after that the connection is closed at once, whatever the step waits for.
+    pub(crate) async fn run<F>(self, work: impl FnOnce(Self) -> F) -> Result<(), JobError>
+    where
+        F: Future<Output = Result<(), JobError>>,
+    {
+        let (claims, lease, open) = (self.held.claims.clone(), self.held.lease.clone(), self.held.open.clone());
+        let may_go_on = || claims.holds(&lease) || !open.load(Ordering::Relaxed);
+        while_held(&lease, may_go_on, work(self)).await?
     }
 
     /// The connection of this step.

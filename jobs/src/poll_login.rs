@@ -41,9 +41,14 @@ impl Job<Context> for PollLogin {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::Ready, LoginStage::Scanned]).await? else {
-            return Ok(());
-        };
+        let Some(step) = Step::open(cx, self.login, &[LoginStage::Ready, LoginStage::Scanned]).await? else { return Ok(()) };
+        step.run(|step| self.follow(cx, step)).await
+    }
+}
+
+impl PollLogin {
+    /// Exports the token again and again, until the scan, the login's end, or the end of this run.
+    async fn follow(self, cx: &Context, mut step: Step<'_>) -> Result<(), JobError> {
         let end = Instant::now() + PATIENCE;
         let next = Self { login: self.login, step: self.step + 1 };
         loop {

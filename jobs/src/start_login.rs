@@ -40,8 +40,11 @@ impl Job<Context> for StartLogin {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::Starting]).await? else { return Ok(()) };
-        let exported = step.connection().export().await;
-        absorb(step, exported, PollLogin { login: self.login, step: 1 }).await
+        let Some(step) = Step::open(cx, self.login, &[LoginStage::Starting]).await? else { return Ok(()) };
+        step.run(async |mut step| {
+            let exported = step.connection().export().await;
+            absorb(step, exported, PollLogin { login: self.login, step: 1 }).await
+        })
+        .await
     }
 }

@@ -25,28 +25,31 @@ impl Job<Context> for SubmitPassword {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Some(mut step) = Step::open(cx, self.login, &[LoginStage::CheckingPassword]).await? else { return Ok(()) };
-        let Some(proof) = step.login.proof.clone() else {
-            return ask_again(step, None).await;
-        };
-        match step.connection().check_password(&proof).await {
-            Ok(()) => step.complete().await,
-            Err(LoginError::Rpc(error)) => match error.name.as_str() {
-                // A run before this one may have been killed after Telegram had accepted: then the same proof is no longer valid.
-                "PASSWORD_HASH_INVALID" | "SRP_ID_INVALID" | "SRP_PASSWORD_CHANGED"
-                    if step.connection().identity().await.is_ok() =>
-                {
-                    step.complete().await
-                }
-                "PASSWORD_HASH_INVALID" => ask_again(step, Some(WRONG_PASSWORD.to_owned())).await,
-                "SRP_ID_INVALID" | "SRP_PASSWORD_CHANGED" => ask_again(step, None).await,
-                "PHONE_PASSWORD_FLOOD" | "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" => {
-                    ask_again(step, Some(too_many_attempts(error.value))).await
-                }
-                _ => step.fail(LoginError::Rpc(error)).await,
-            },
-            Err(error) => step.fail(error).await,
-        }
+        let Some(step) = Step::open(cx, self.login, &[LoginStage::CheckingPassword]).await? else { return Ok(()) };
+        step.run(check).await
+    }
+}
+
+/// Shows Telegram the proof.
+async fn check(mut step: Step<'_>) -> Result<(), JobError> {
+    let Some(proof) = step.login.proof.clone() else {
+        return ask_again(step, None).await;
+    };
+    match step.connection().check_password(&proof).await {
+        Ok(()) => step.complete().await,
+        Err(LoginError::Rpc(error)) => match error.name.as_str() {
+            // A run before this one may have been killed after Telegram had accepted: then the same proof is no longer valid.
+            "PASSWORD_HASH_INVALID" | "SRP_ID_INVALID" | "SRP_PASSWORD_CHANGED" if step.connection().identity().await.is_ok() => {
+                step.complete().await
+            }
+            "PASSWORD_HASH_INVALID" => ask_again(step, Some(WRONG_PASSWORD.to_owned())).await,
+            "SRP_ID_INVALID" | "SRP_PASSWORD_CHANGED" => ask_again(step, None).await,
+            "PHONE_PASSWORD_FLOOD" | "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" => {
+                ask_again(step, Some(too_many_attempts(error.value))).await
+            }
+            _ => step.fail(LoginError::Rpc(error)).await,
+        },
+        Err(error) => step.fail(error).await,
     }
 }
 
