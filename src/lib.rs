@@ -11,3 +11,4 @@ pub mod passwords;
 pub mod polling;
 pub mod telemetry;
 pub mod tokens;
+pub mod webhook_upkeep;

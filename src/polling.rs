@@ -1,5 +1,5 @@
 //! Long polling of the managing bots (`BOT_UPDATES=polling`): one process per bot, by a claim of its own class. An update is taken
-//! in durably before the next `getUpdates` confirms it to Telegram.
+//! in durably before the next `getUpdates` confirms it to Telegram. A webhook that somebody set meanwhile is deleted, its updates kept.
 
 use crate::fleet::{Claims, Standing};
 use std::collections::BTreeMap;
@@ -106,9 +106,7 @@ impl Poller {
 
     async fn poll(&self) {
         let (bot, token) = (self.bot.id, &self.bot.token);
-        if let Err(error) = self.api.delete_webhook(token).await {
-            tracing::warn!(bot = bot.0, %error, "webhook not deleted");
-        }
+        self.delete_webhook().await;
         let mut failures = 0;
         loop {
             let pause = match bot_polling::next_update(&self.store, bot).await {
@@ -118,6 +116,10 @@ impl Poller {
                     Err(BotError::RetryAfter(pause)) => {
                         sleep(pause).await;
                         Ok(())
+                    }
+                    Err(error @ BotError::Conflict(_)) => {
+                        self.delete_webhook().await;
+                        Err(error.to_string())
                     }
                     Err(error) => Err(error.to_string()),
                 },
@@ -130,6 +132,13 @@ impl Poller {
                     sleep(BACKOFF.ceiling(failures)).await;
                 }
             }
+        }
+    }
+
+    /// Telegram answers no `getUpdates` while there is a webhook. One that is not deleted now is met by the next call.
+    async fn delete_webhook(&self) {
+        if let Err(error) = self.api.delete_webhook(&self.bot.token).await {
+            tracing::warn!(bot = self.bot.id.0, %error, "webhook not deleted");
         }
     }
 

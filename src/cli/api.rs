@@ -4,6 +4,7 @@ use super::{asked_to_stop, open_store};
 use crate::config::{BotUpdates, Settings};
 use crate::http::{AppState, Attempts, PasswordProver, Webhooks, router};
 use crate::tokens::Tokens;
+use crate::webhook_upkeep::WebhookUpkeep;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::net::SocketAddr;
@@ -34,7 +35,12 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let app = router(state(&settings, store)?);
+    let state = state(&settings, store)?;
+    if let Some(webhooks) = state.webhooks.clone() {
+        let upkeep = WebhookUpkeep { store: state.store.clone(), api: state.bot_api.clone(), webhooks };
+        tokio::spawn(upkeep.run());
+    }
+    let app = router(state);
     let stopping = CancellationToken::new();
     let stopped = stopping.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {

@@ -30,7 +30,7 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tuberry_domain::ports::{BotApi, PasswordProof};
-use tuberry_domain::{Sealer, Secret};
+use tuberry_domain::{BotId, Sealer, Secret};
 use tuberry_storage::Store;
 
 /// Largest body of a request, in bytes. Webhooks have a limit of their own.
@@ -44,6 +44,13 @@ pub type PasswordProver = Arc<dyn Fn(&[u8], &Secret<String>) -> Result<PasswordP
 pub struct Webhooks {
     /// `WEBHOOK_BASE_URL` without a trailing slash.
     pub base_url: String,
+}
+
+impl Webhooks {
+    /// The address of a bot's webhook; it holds the secret.
+    pub fn url(&self, bot: BotId, secret: &Secret<String>) -> Secret<String> {
+        Secret::new(format!("{}/api/webhooks/telegram/{bot}/{}", self.base_url, secret.expose()))
+    }
 }
 
 /// What handlers use. Cheap to clone.

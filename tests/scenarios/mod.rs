@@ -1,10 +1,12 @@
 //! The whole product in real processes, step by step and under faults. The simulator judges: what arrived, in which order, how often, and whether
 //! any authorization key was ever used twice.
 
+mod bot_updates;
 mod chaos;
 mod conversation;
 mod delivery;
 mod fleet_claims;
+mod fleet_fences;
 mod fleet_workers;
 mod login;
 mod login_kills;

@@ -2,6 +2,7 @@
 //! its managing bot and working group. Tests drive it as the outside does: over REST, over the simulator's control calls, and with signals.
 
 use super::{Database, OwnCluster, Process, database, wait_until};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::time::Duration;
 use telegram_simulator::{Options, Simulator};
@@ -69,6 +70,7 @@ pub struct Stack {
 pub struct Tenant {
     pub token: String,
     pub project: i64,
+    pub bot_token: String,
     pub forum: i64,
     pub operator: i64,
 }
@@ -106,7 +108,7 @@ impl Stack {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }
         let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("a client");
-        let tenant = Tenant { token: String::new(), project: 0, forum: 0, operator: 0 };
+        let tenant = Tenant { token: String::new(), project: 0, bot_token: String::new(), forum: 0, operator: 0 };
         let mut stack = Self { simulator, home, environment, ports, apis: Vec::new(), workers: Vec::new(), client, tenant };
         for index in 0..setup.apis {
             let api = stack.start_api(index).await;
@@ -150,6 +152,43 @@ impl Stack {
     pub async fn add_worker(&mut self) {
         let worker = self.process(&["worker"]).await;
         self.workers.push(worker);
+    }
+
+    /// Ends all processes in good order.
+    pub async fn stop_processes(&mut self) {
+        for process in self.apis.drain(..).chain(self.workers.drain(..)) {
+            process.signal(Signal::SIGTERM);
+            assert!(process.wait().await.success(), "{}", process.output());
+        }
+    }
+
+    /// Starts as many REST processes as before and one worker, with another `BOT_UPDATES`.
+    pub async fn start_processes(&mut self, updates: &str) {
+        self.environment.retain(|(name, _)| name != "BOT_UPDATES" && name != "WEBHOOK_BASE_URL");
+        self.environment.push(("BOT_UPDATES".into(), updates.into()));
+        if updates == "webhook" {
+            self.environment.push(("WEBHOOK_BASE_URL".into(), self.base(0)));
+        }
+        for index in 0..self.ports.len() {
+            let api = self.start_api(index).await;
+            self.apis.push(api);
+            self.wait_for_api(index).await;
+        }
+        self.add_worker().await;
+    }
+
+    /// A call that the tenant's bot makes past us.
+    pub async fn bot_call(&self, method: &str, parameters: Value) -> Value {
+        let url = format!("{}/bot{}/{method}", self.simulator.http_url(), self.tenant.bot_token);
+        let response = self.client.post(url).json(&parameters).send().await.expect("an answer of the simulator");
+        let answer: Value = response.json().await.expect("JSON");
+        assert_eq!(answer["ok"], true, "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// How many MTProto connections with a key are open at the simulator.
+    pub async fn connections(&self) -> i64 {
+        self.control("GET", "/stats", Value::Null).await["connections"].as_i64().expect("a number")
     }
 
     /// `kill -9` of a worker, and a new one in its place.
@@ -225,7 +264,7 @@ impl Stack {
         let body = json!({ "token": bot_token, "group_chat_id": forum, "project_id": project });
         let (status, bot) = self.call("POST", "/api/bots", &token, Some(body)).await;
         assert_eq!(status, 201, "{bot}");
-        Tenant { token, project, forum, operator }
+        Tenant { token, project, bot_token, forum, operator }
     }
 
     /// A user of Telegram.

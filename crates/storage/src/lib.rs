@@ -5,6 +5,7 @@
 pub mod account_pages;
 pub mod accounts;
 pub mod bot_polling;
+pub mod bot_webhooks;
 pub mod bots;
 pub mod chat_membership;
 pub mod clients;

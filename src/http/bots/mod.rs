@@ -51,8 +51,7 @@ async fn bind_project(state: &AppState, tx: &mut Tx, client: ClientId, bot: BotI
 /// Tells Telegram where the bot's updates go, in webhook mode.
 async fn set_webhook(state: &AppState, bot: BotId, token: &BotToken, secret: &Secret<String>) -> Result<(), Problem> {
     let Some(webhooks) = &state.webhooks else { return Ok(()) };
-    let url = Secret::new(format!("{}/api/webhooks/telegram/{bot}/{}", webhooks.base_url, secret.expose()));
-    let set = state.bot_api.set_webhook(token, url.expose(), secret).await;
+    let set = state.bot_api.set_webhook(token, webhooks.url(bot, secret).expose(), secret).await;
     set.map_err(|error| refusal(&error, "Telegram не принял адрес вебхука"))
 }
 

@@ -80,6 +80,9 @@ pub enum BotError {
     /// The bot was removed, its token is wrong, or it lacks rights: an owner has to act.
     #[error("no access: {0}")]
     NoAccess(String),
+    /// 409: updates are asked for by two, or by one although a webhook is set.
+    #[error("conflict: {0}")]
+    Conflict(String),
     /// Any other 4xx: a repeat will not help.
     #[error("refused: {0}")]
     Refused(String),

@@ -54,6 +54,7 @@ pub(super) fn refusal(code: u16, description: &str, parameters: &ResponseParamet
         _ if says(&MESSAGE_NOT_FOUND) => BotError::MessageNotFound,
         // 404: there is no such bot, or no such method.
         401 | 403 | 404 => BotError::NoAccess(text),
+        409 => BotError::Conflict(text),
         _ if says(&NO_ACCESS) => BotError::NoAccess(text),
         _ => BotError::Refused(text),
     }
@@ -84,6 +85,8 @@ mod tests {
             assert_eq!(plain(code, text), BotError::NoAccess(text.into()));
         }
         assert_eq!(plain(400, "Bad Request: message is too long"), BotError::Refused("Bad Request: message is too long".into()));
+        let conflict = "Conflict: can't use getUpdates method while webhook is active";
+        assert_eq!(plain(409, conflict), BotError::Conflict(conflict.into()));
         assert_eq!(plain(502, "Bad Gateway"), BotError::Unavailable("Bad Gateway".into()));
     }
 

@@ -180,7 +180,7 @@ async fn a_webhook_is_set_and_taken_away() {
     let secret = Secret::new("s3cret".to_owned());
     bot.api.set_webhook(&bot.token, "http://127.0.0.1:9/hook", &secret).await.unwrap();
     let conflict = bot.api.get_updates(&bot.token, 0, Duration::ZERO).await.unwrap_err();
-    assert!(matches!(conflict, BotError::Refused(_)), "{conflict}");
+    assert!(matches!(conflict, BotError::Conflict(_)), "{conflict}");
     bot.api.delete_webhook(&bot.token).await.unwrap();
     bot.api.get_updates(&bot.token, 0, Duration::ZERO).await.unwrap();
 }
