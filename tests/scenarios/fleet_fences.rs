@@ -1,5 +1,5 @@
-//! Jobs that hold a key let go of it in time: PostgreSQL freezes, so that no lease is renewed and no query ends, and the simulator says when
-//! the connection is gone.
+//! Jobs that hold a key let go of it in time: the backend with the locks stands still, so that no lease is renewed while all else goes on, and
+//! the simulator says when the connection is gone.
 
 use crate::support::{Setup, Stack, wait_until};
 use nix::sys::signal::{Signal, kill};
@@ -9,39 +9,34 @@ use std::time::{Duration, Instant};
 
 const TWO_MINUTES: Duration = Duration::from_secs(120);
 
-/// A PostgreSQL that stands still, until it is dropped.
-struct Frozen(Vec<Pid>);
+/// A process that stands still until this is dropped.
+struct Frozen(Pid);
 
 impl Frozen {
-    fn new(stack: &mut Stack) -> Self {
-        let postmaster = stack.cluster().embedded.pid();
-        let mut frozen = Self(Vec::new());
-        frozen.stop(postmaster);
-        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
-        children.split_whitespace().for_each(|child| frozen.stop(child.parse().unwrap()));
-        frozen
-    }
-
-    fn stop(&mut self, pid: u32) {
-        let pid = Pid::from_raw(pid.try_into().unwrap());
-        // A backend may have ended in between.
-        if kill(pid, Signal::SIGSTOP).is_ok() {
-            self.0.push(pid);
-        }
+    /// Stops the backend that holds the worker's locks.
+    async fn lock_session(stack: &Stack) -> Self {
+        let pid: i32 = sqlx::query_scalar(
+            "select distinct pid from pg_locks where locktype = 'advisory' and objsubid = 2 and classid in (7101, 7102)
+             and database = (select oid from pg_database where datname = current_database())",
+        )
+        .fetch_one(stack.store().pool())
+        .await
+        .expect("one worker with locks");
+        let backend = Pid::from_raw(pid);
+        kill(backend, Signal::SIGSTOP).expect("a backend on this machine");
+        Self(backend)
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = kill(*pid, Signal::SIGCONT);
-        }
+        let _ = kill(self.0, Signal::SIGCONT);
     }
 }
 
-/// Freezes PostgreSQL while one connection is open, and waits for its end. The lease is 5 s old by then, and was renewed every 2 s.
-async fn freeze_until_the_connection_is_closed(stack: &mut Stack) {
-    let frozen = Frozen::new(stack);
+/// Stops the renewals while one connection is open, and waits for its end: it comes when the last renewal is 5 s old, and there was one every 2 s.
+async fn the_connection_is_closed_without_renewals(stack: &Stack) {
+    let frozen = Frozen::lock_session(stack).await;
     let began = Instant::now();
     assert_eq!(stack.connections().await, 1);
     wait_until(TWO_MINUTES, "a closed connection", async || (stack.connections().await == 0).then_some(())).await;
@@ -52,12 +47,12 @@ async fn freeze_until_the_connection_is_closed(stack: &mut Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_whose_claim_is_not_renewed_closes_its_connection_and_goes_on_later() {
-    let mut stack = Stack::start(Setup { own_cluster: true, ..Setup::default() }).await;
+    let stack = Stack::start(Setup::default()).await;
     let anna = stack.person("Анна").await;
     let (id, _) = stack.start_login().await;
     // The code came from the first job; the second waits for the scan.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    freeze_until_the_connection_is_closed(&mut stack).await;
+    the_connection_is_closed_without_renewals(&stack).await;
     stack.scan_current(anna, &id).await;
     stack.login_becomes(&id, "completed").await;
     stack.assert_keys_were_never_shared().await;
@@ -65,7 +60,7 @@ async fn a_login_whose_claim_is_not_renewed_closes_its_connection_and_goes_on_la
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_out_whose_claim_is_not_renewed_closes_its_connection_and_comes_again() {
-    let mut stack = Stack::start(Setup { own_cluster: true, ..Setup::default() }).await;
+    let stack = Stack::start(Setup::default()).await;
     let anna = stack.person("Анна").await;
     let account = stack.connect(anna).await;
     let epoch = async |stack: &Stack| -> i64 {
@@ -85,7 +80,7 @@ async fn a_log_out_whose_claim_is_not_renewed_closes_its_connection_and_comes_ag
         (epoch(&stack).await > served && stack.connections().await == 1).then_some(())
     })
     .await;
-    freeze_until_the_connection_is_closed(&mut stack).await;
+    the_connection_is_closed_without_renewals(&stack).await;
     stack.control("DELETE", "/faults", Value::Null).await;
     wait_until(TWO_MINUTES, "a log-out that is done", async || {
         let left = sqlx::query_scalar::<_, i64>("select count(*) from personal_telegram_tombstones");
