@@ -171,6 +171,7 @@ create table if not exists telegram_chats (
 
 -- Plain indexes for our own look-ups; no constraint is added to a shared table.
 create index if not exists personal_telegram_dialogs_by_topic on dialogs (bot_id, telegram_topic_id) where source = 'personal_telegram';
+create index if not exists personal_telegram_dialogs_by_account on dialogs (personal_account_id, avito_dialog_id) where personal_account_id is not null;
 create index if not exists personal_telegram_messages_by_dialog on messages (dialog_id, id);
 create index if not exists personal_telegram_dialogs_by_client on dialogs (client_id, id);
 create index if not exists personal_telegram_messages_pending on messages (id) where status = 'pending';

@@ -125,6 +125,7 @@ create table personal_telegram_messages (
   created_at timestamptz not null default now()
 );
 create unique index personal_telegram_messages_incoming on personal_telegram_messages (account_id, chat_id, telegram_id) where incoming;
+create index personal_telegram_messages_newest on personal_telegram_messages (account_id, telegram_id) where incoming and chat_id > -1000000000000;
 create unique index personal_telegram_messages_replies on personal_telegram_messages (dialog_id, bot_message_id) where not incoming and bot_message_id is not null;
 create index personal_telegram_messages_by_telegram_id on personal_telegram_messages (account_id, chat_id, telegram_id);
 create index personal_telegram_messages_by_bot_message on personal_telegram_messages (dialog_id, bot_message_id);
@@ -139,8 +140,12 @@ create table personal_telegram_parts (
   sent_id bigint,
   -- how often the call began: more than once means that an answer was lost or a process died while it said 'sending'
   attempts integer not null default 0,
+  -- how often Telegram refused what it said
+  refusals integer not null default 0,
   primary key (message_id, part)
 );
+
+create index personal_telegram_parts_by_sent_id on personal_telegram_parts (sent_id) where sent_id is not null;
 
 -- Limits that Telegram imposed: nothing of this scope is called before not_before.
 create table personal_telegram_send_limits (

@@ -2,14 +2,17 @@
 
 use crate::send_reply::{SendReply, announce_failure};
 use crate::{Job, queue};
+use chrono::{DateTime, Utc};
 use tuberry_domain::AccountId;
 use tuberry_domain::account::AccountProblem;
 use tuberry_storage::{Result, Tx, accounts, replies};
 
-/// Takes an account out of service for a terminal problem.
-pub async fn account_ended(tx: &mut Tx, account: AccountId, problem: AccountProblem) -> Result<()> {
+/// Takes an account out of service for a terminal problem of the session of `session_from`. Nothing happens when a newer login has replaced it.
+pub async fn account_ended(tx: &mut Tx, account: AccountId, session_from: DateTime<Utc>, problem: AccountProblem) -> Result<()> {
+    if !accounts::mark_problem(tx, account, session_from, problem.text()).await? {
+        return Ok(());
+    }
     tracing::warn!(account = account.0, ?problem, "account out of service");
-    accounts::mark_problem(tx, account, problem.text()).await?;
     fail_waiting_replies(tx, account, problem.text()).await
 }
 

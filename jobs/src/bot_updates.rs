@@ -108,6 +108,7 @@ async fn record_membership(store: &Store, bot: BotId, membership: &BotMembership
         username: chat.username.as_deref(),
         is_forum: chat.is_forum,
         status: &membership.status,
+        is_member: membership.is_member,
     };
     chat_membership::record(store, bot, &membership).await
 }

@@ -39,7 +39,7 @@ async fn store_messages(tx: &mut Tx, account: AccountId, batch: &Batch) -> Resul
         return Ok(());
     }
     let Some(bot) = home.bot else {
-        return Err(Error::Unreadable(format!("project {} has no managing bot: its messages wait at Telegram", home.project)));
+        return Err(Error::Early("the project has no managing bot: its messages wait at Telegram"));
     };
     let addressed: BTreeMap<ChatId, Peer> = fresh.iter().map(|message| (message.chat, peer_of(message.chat, &peers))).collect();
     let dialogs = intake::dialogs(tx, account, &home, bot, &addressed).await?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::ports::{ClaimError, KeyClass, LoginError, Reuse};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, TombstoneId};
+use tuberry_domain::{AccountId, SealError, TombstoneId};
 use tuberry_storage::accounts;
 
 /// The job.
@@ -30,7 +30,7 @@ impl Job<Context> for LogOut {
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let Some(tombstone) = accounts::tombstone(cx.store.pool(), self.tombstone).await? else { return Ok(()) };
-        let session = open_session(cx, tombstone.account, &tombstone.sealed);
+        let session = open_session(cx, tombstone.account, &tombstone.sealed)?;
         if let Some(session) = session {
             // The account's own class: its former owner must have closed the connection before the key is used here.
             let claim = match cx.claims.claim(KeyClass::Account, self.account.0, Reuse::Required).await {
@@ -55,7 +55,11 @@ impl Job<Context> for LogOut {
     }
 }
 
-fn open_session(cx: &Context, account: AccountId, sealed: &str) -> Option<StringSession> {
-    let plain = cx.sealer.open(session_place(&account.to_string()), sealed).ok()?;
-    StringSession::decode(std::str::from_utf8(plain.expose()).ok()?).ok()
+/// `None`: what is sealed there is no session. A secret that is not configured here may be known to another worker, or tomorrow.
+fn open_session(cx: &Context, account: AccountId, sealed: &str) -> Result<Option<StringSession>, JobError> {
+    match cx.sealer.open(session_place(&account.to_string()), sealed) {
+        Ok(plain) => Ok(std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok())),
+        Err(error @ SealError::UnknownKey) => Err(JobError::retry(error)),
+        Err(SealError::Damaged) => Ok(None),
+    }
 }

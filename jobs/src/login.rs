@@ -6,6 +6,8 @@ use crate::fence::while_held;
 use chrono::{Duration as ChronoDuration, Utc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
 use tuberry_domain::LoginNumber;
 use tuberry_domain::intake::{SelfUser, UpdateState};
 use tuberry_domain::login::{LoginEvent, LoginStage};
@@ -16,6 +18,9 @@ use tuberry_storage::{Tx, accounts, leases, workers};
 
 /// The password may still be typed for this long after it was asked for, even when the QR code's time is over.
 const PASSWORD_TIME: i64 = 300;
+
+/// The longest that a close takes to be seen.
+const CLOSING: Duration = Duration::from_secs(6);
 
 /// One step of a login: its row, the right to its key, and a connection.
 pub(crate) struct Step<'a> {
@@ -51,9 +56,11 @@ impl Drop for Held {
             return;
         }
         let (claims, lease, connection) = (self.claims.clone(), self.lease.clone(), self.connection.take());
+        let open = self.open.clone();
         tokio::spawn(async move {
             if let Some(connection) = connection {
                 connection.close().await;
+                open.store(false, Ordering::Relaxed);
             }
             claims.give_back(&lease).await;
         });
@@ -102,7 +109,13 @@ impl<'a> Step<'a> {
     {
         let (claims, lease, open) = (self.held.claims.clone(), self.held.lease.clone(), self.held.open.clone());
         let may_go_on = || claims.holds(&lease) || !open.load(Ordering::Relaxed);
-        while_held(&lease, may_go_on, work(self)).await?
+        let done = while_held(&lease, may_go_on, work(self)).await;
+        // A step that failed half-way is being closed behind our back: the next run must not find the key in use.
+        let patience = Instant::now() + CLOSING;
+        while open.load(Ordering::Relaxed) && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        done?
     }
 
     /// The connection of this step.
@@ -206,12 +219,15 @@ async fn complete(
     leases::check(&mut tx, lease).await?;
     let Some(mut login) = logins::lock(&mut tx, login.number).await? else { return Ok(()) };
     let Some(stage) = login.stage.next(LoginEvent::Authorised) else { return Ok(()) };
-    let account = accounts::upsert_authorised(&mut tx, login.client, login.project, user).await?;
+    let (account, renewed) = accounts::upsert_authorised(&mut tx, login.client, login.project, user).await?;
     let text = session.encode();
     let sealed = cx.seal_session(account, text.expose());
     let fernet = cx.sealer.fernet(text.expose().as_bytes());
     accounts::store_session(&mut tx, account, &sealed, fernet.as_deref()).await?;
-    accounts::save_update_state(&mut tx, account, state).await?;
+    // The state belongs to the Telegram user, not to the session: what a renewed account has missed since its last state is still to come.
+    if !(renewed && accounts::renew_update_state(&mut tx, account, state).await?) {
+        accounts::save_update_state(&mut tx, account, state).await?;
+    }
     (login.stage, login.account, login.error) = (stage, Some(account), None);
     logins::save(&mut tx, &login).await?;
     tx.commit().await?;

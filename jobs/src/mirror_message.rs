@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::topic::{PERSISTENT, Topic};
 use crate::{Job, JobError, Policy};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tuberry_domain::content::shown;
 use tuberry_domain::ports::{BotError, SendTopicMessage};
 use tuberry_domain::text::{FormattedText, MESSAGE_LIMIT};
@@ -12,6 +13,17 @@ use tuberry_storage::mirror::{self, Mirrored};
 
 /// After so many refusals the formatting is left out; after twice as many the message is given up.
 const REFUSALS: i32 = 4;
+
+/// How soon a run looks again that found another one at work: it was stopped for so long that its lease had passed on.
+const OVERTAKEN: Duration = Duration::from_secs(1);
+
+/// A part as the run found it.
+#[derive(Clone, Copy)]
+struct Begun {
+    number: i32,
+    attempts: i32,
+    refusals: i32,
+}
 
 /// The job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,9 +54,13 @@ impl Job<Context> for MirrorMessage {
             if begun.is_some_and(|part| part.sent) {
                 continue;
             }
-            let attempts = begun.map_or(0, |part| part.attempts);
+            let begun = Begun {
+                number,
+                attempts: begun.map_or(0, |part| part.attempts),
+                refusals: begun.map_or(0, |part| part.refusals),
+            };
             let reply_to = message.reply_to.filter(|_| number == 0);
-            let sent = self.send_part(cx, &mut topic, number, attempts, text, reply_to).await?;
+            let sent = self.send_part(cx, &mut topic, begun, text, reply_to).await?;
             mirror::part_sent(cx.store.pool(), self.message, number, sent, usize::try_from(number + 1) == Ok(parts.len()))
                 .await?;
         }
@@ -57,25 +73,28 @@ impl MirrorMessage {
         &self,
         cx: &Context,
         topic: &mut Topic<'_>,
-        number: i32,
-        attempts: i32,
+        mut begun: Begun,
         text: &FormattedText,
         reply_to: Option<BotMessageId>,
     ) -> Result<BotMessageId, JobError> {
         let pool = cx.store.pool();
-        let text = if attempts >= REFUSALS { FormattedText::plain(text.text.clone()) } else { text.clone() };
+        let text = if begun.refusals >= REFUSALS { FormattedText::plain(text.text.clone()) } else { text.clone() };
         let mut message = SendTopicMessage { chat: topic.group(), thread: None, text, reply_to, silent: false };
         let (mut recreated, mut reopened) = (false, false);
         loop {
             let thread = topic.ensure().await?;
             message.thread = Some(thread);
-            mirror::part_sending(pool, self.message, number).await?;
+            if !mirror::part_sending(pool, self.message, begun.number, begun.attempts).await? {
+                return Err(JobError::Snooze(OVERTAKEN));
+            }
+            begun.attempts += 1;
             let error = match topic.send(&message).await {
                 Ok(sent) => return Ok(sent),
                 Err(error @ BotError::Lost(_)) => return Err(JobError::retry(error)),
                 Err(error) => error,
             };
-            mirror::part_not_sent(pool, self.message, number).await?;
+            let refused = matches!(error, BotError::Refused(_));
+            mirror::part_not_sent(pool, self.message, begun.number, begun.attempts, refused).await?;
             match error {
                 BotError::TopicNotFound if !recreated => {
                     recreated = true;
@@ -88,7 +107,7 @@ impl MirrorMessage {
                         Err(error) => return Err(topic.outcome(&error).await?),
                     }
                 }
-                BotError::Refused(reason) if attempts >= 2 * REFUSALS => {
+                BotError::Refused(reason) if begun.refusals + 1 >= 2 * REFUSALS => {
                     mirror::failed(pool, self.message, &reason).await?;
                     return Err(JobError::Cancel(reason));
                 }

@@ -16,6 +16,9 @@ use tuberry_storage::logins;
 /// How long one run waits for the scan.
 const PATIENCE: Duration = Duration::from_secs(25);
 
+/// Between two exports.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// How often a cancellation is looked for meanwhile.
 const GLANCE: Duration = Duration::from_secs(2);
 
@@ -84,6 +87,8 @@ async fn wait_for_scan(cx: &Context, step: &mut Step<'_>, token_ends: DateTime<U
         let left = |until: DateTime<Utc>| (until - Utc::now()).to_std().unwrap_or_default();
         let until = left(token_ends).min(left(step.login.expires_at)).min(end.saturating_duration_since(Instant::now()));
         if until.is_zero() {
+            // Clocks differ: a token that seems to have ended at once must not be asked for again and again.
+            step.connection().wait(PAUSE).await;
             return Ok(true);
         }
         let began = Instant::now();

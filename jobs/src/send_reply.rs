@@ -105,12 +105,8 @@ impl SendReply {
                 limits::impose(pool, &replies::chat_scope(self.account, reply.peer.chat), wait).await?;
                 Err(JobError::Snooze(wait))
             }
-            Reaction::Account(problem) => {
-                let mut tx = cx.store.begin().await?;
-                crate::account_ended::account_ended(&mut tx, self.account, problem).await?;
-                tx.commit().await?;
-                Ok(None)
-            }
+            // The connection heard the same and takes the account out of service, which fails its waiting replies.
+            Reaction::Account(_) => Err(JobError::Snooze(CONNECTING)),
             Reaction::Refuse(reason) => {
                 tracing::info!(message = self.message.0, %error, "reply refused");
                 self.refuse(cx, reason).await?;

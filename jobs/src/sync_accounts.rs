@@ -1,5 +1,6 @@
 //! `sync-accounts`: the cluster's tick. Repairs what nobody else notices: logins past their time, replies without an owner, rows past their use.
 
+use crate::account_ended::fail_waiting_replies;
 use crate::context::Context;
 use crate::post_notice::{Notice, PostNotice};
 use crate::{Job, JobError, Policy, Unique, enqueue, queue};
@@ -29,10 +30,8 @@ pub struct SyncAccounts {
 impl SyncAccounts {
     /// Enqueues the current tick, unless some process did already. Every worker calls it in every interval.
     pub async fn enqueue_tick(store: &Store) -> tuberry_storage::Result<()> {
-        let interval = i64::try_from(INTERVAL.as_secs()).expect("a short interval");
-        let tick = chrono::Utc::now().timestamp() / interval;
         let mut tx = store.begin().await?;
-        if sync::take_tick(&mut tx, tick).await? {
+        if let Some(tick) = sync::take_tick(&mut tx, INTERVAL).await? {
             enqueue(&mut tx, &Self { tick }).await?;
         }
         tx.commit().await
@@ -50,6 +49,7 @@ impl Job<Context> for SyncAccounts {
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let pool = cx.store.pool();
         logins::expire_overdue(pool).await?;
+        fail_orphaned(&cx.store).await?;
         announce_stranded(&cx.store).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         limits::purge(pool).await?;
@@ -58,6 +58,16 @@ impl Job<Context> for SyncAccounts {
         queue::purge(pool, RETENTION, 2000).await?;
         Ok(())
     }
+}
+
+/// Replies that slipped past the end of their account.
+async fn fail_orphaned(store: &Store) -> tuberry_storage::Result<()> {
+    for (account, reason) in replies::orphans(store.pool()).await? {
+        let mut tx = store.begin().await?;
+        fail_waiting_replies(&mut tx, account, &reason).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn announce_stranded(store: &Store) -> tuberry_storage::Result<()> {

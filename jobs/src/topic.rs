@@ -69,9 +69,16 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// `sendMessage`, without any handling of errors.
+    /// `sendMessage`, without any handling of errors. Success shows that the bot can do its work again.
     pub(crate) async fn send(&self, message: &SendTopicMessage) -> Result<BotMessageId, BotError> {
-        self.cx.bots.send_message(&self.place.token, message).await
+        let sent = self.cx.bots.send_message(&self.place.token, message).await;
+        if sent.is_ok()
+            && self.place.troubled
+            && let Err(error) = mirror::bot_access(self.cx.store.pool(), self.place.bot, true).await
+        {
+            tracing::debug!(%error, "the bot's recovery is not noted yet");
+        }
+        sent
     }
 
     /// What becomes of the job after an error that it does not handle itself. Limits and moves are stored on the way.

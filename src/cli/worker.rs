@@ -11,11 +11,8 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Sealer;
-use tuberry_jobs::queue::{self, Queue, Runner};
-use tuberry_jobs::{
-    AnswerGetid, Context, DeleteServiceMessage, LogOut, MarkReply, MirrorMessage, PollLogin, PostNotice, RefreshTopic, SendReply,
-    StartLogin, SubmitPassword, SyncAccounts,
-};
+use tuberry_jobs::queue::{self, Queue};
+use tuberry_jobs::{Context, SyncAccounts};
 use tuberry_storage::Store;
 use tuberry_telegram::{Application, Device, HttpBotApi, MtprotoLogins, Network};
 
@@ -54,7 +51,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let parts = Parts { store: store.clone(), direct_url, claims: claims.clone(), links, network, sealer, capacity };
 
     let (stop_jobs, stop_intake) = (CancellationToken::new(), CancellationToken::new());
-    let jobs = tokio::spawn(runner(queue, context).run(stop_jobs.clone()));
+    let jobs = tokio::spawn(tuberry_jobs::runner(queue, context).run(stop_jobs.clone()));
     let fleet = Fleet::start(parts);
     let ticker = tokio::spawn(tick(store.clone()));
     let polling = (settings.bot_updates == BotUpdates::Polling).then(|| {
@@ -78,23 +75,6 @@ pub(super) async fn run(options: Options) -> Result<()> {
     claims.stop().await;
     tracing::info!("worker has stopped");
     Ok(())
-}
-
-/// Every kind of job.
-fn runner(queue: Queue, context: Context) -> Runner<Context> {
-    Runner::new(queue, context)
-        .register::<StartLogin>()
-        .register::<PollLogin>()
-        .register::<SubmitPassword>()
-        .register::<MirrorMessage>()
-        .register::<SendReply>()
-        .register::<MarkReply>()
-        .register::<PostNotice>()
-        .register::<RefreshTopic>()
-        .register::<AnswerGetid>()
-        .register::<DeleteServiceMessage>()
-        .register::<LogOut>()
-        .register::<SyncAccounts>()
 }
 
 /// Offers the cluster's tick; only one process' offer counts.

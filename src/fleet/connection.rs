@@ -3,6 +3,7 @@
 use super::claim::Claims;
 use super::held::Standing;
 use super::links::Links;
+use chrono::{DateTime, Utc};
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(super) struct Connection {
     pub around: Surroundings,
     pub account: AccountId,
     pub lease: Lease,
+    /// When its session was stored: a newer one is served by a connection of its own.
+    pub session_from: DateTime<Utc>,
     /// What it accepts now; the supervisor keeps it current.
     pub accepts: Arc<Mutex<Accepts>>,
     pub stop: CancellationToken,
@@ -191,7 +194,12 @@ impl Connection {
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(account = self.account.0, %error, failures, "batch not stored, will come again");
-                    if let Error::Unreadable(text) = &error {
+                    let text = match &error {
+                        Error::Early(_) => Some("У проекта нет управляющего бота: сообщения ждут в Telegram"),
+                        Error::Unreadable(_) => Some("Сообщения не удаётся сохранить: обратитесь к администратору"),
+                        _ => None,
+                    };
+                    if let Some(text) = text {
                         let _ = accounts::mark_trouble(self.around.store.pool(), self.account, text).await;
                     }
                     intake.reload(self.state_again(&mut failures).await);
@@ -222,7 +230,7 @@ impl Connection {
     async fn take_out_of_service(&self, problem: AccountProblem) -> Result<(), Error> {
         let mut tx = self.around.store.begin().await?;
         leases::check(&mut tx, &self.lease).await?;
-        account_ended(&mut tx, self.account, problem).await?;
+        account_ended(&mut tx, self.account, self.session_from, problem).await?;
         tx.commit().await
     }
 }

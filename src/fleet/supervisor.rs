@@ -225,7 +225,8 @@ impl Supervisor {
     fn serve(&mut self, served: &Served, lease: Lease, delay: Duration) {
         let (account, stop, accepts) = (served.account, CancellationToken::new(), Arc::new(Mutex::new(served.accepts)));
         let running = Running { stop: stop.clone(), session_from: served.session_from, accepts: accepts.clone() };
-        let connection = Connection { around: self.around.clone(), account, lease: lease.clone(), accepts, stop };
+        let session_from = served.session_from;
+        let connection = Connection { around: self.around.clone(), account, lease: lease.clone(), session_from, accepts, stop };
         let (claims, links) = (self.around.claims.clone(), self.around.links.clone());
         self.running.insert(account, running);
         self.tasks.spawn(async move {

@@ -63,6 +63,7 @@ async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
     stack.connect(anna).await;
     stack.write(ivan, anna, "первое").await;
+    mirrored(&stack, "Иван", &["💬 Иван: первое"]).await;
     let first = stack.topic("Иван").await["thread_id"].clone();
     stack.control("POST", "/faults", json!({ "kind": "delete_topic", "chat_id": stack.tenant.forum, "thread_id": first })).await;
     stack.write(ivan, anna, "второе").await;
@@ -71,6 +72,11 @@ async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
     assert_ne!(second["thread_id"], first);
     stack.answer(&second, "вижу").await;
     received(&stack, ivan, anna, &["вижу"]).await;
+    let body = json!({ "chat_id": stack.tenant.forum, "message_thread_id": second["thread_id"] });
+    stack.bot_call("closeForumTopic", body).await;
+    stack.write(ivan, anna, "третье").await;
+    mirrored(&stack, "Иван", &["💬 Иван: второе", "💬 Иван: третье"]).await;
+    assert_eq!(stack.topic("Иван").await["closed"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Accounts as jobs and workers see them: state, sealed session, and what becomes of both.
 
 use crate::{Result, Tx};
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::account::Accepts;
 use tuberry_domain::intake::{SelfUser, UpdateState};
@@ -42,9 +43,9 @@ pub async fn home(tx: &mut Tx, account: AccountId) -> Result<Option<Home>> {
     }))
 }
 
-/// Makes an account of a finished login, or renews the one with the same Telegram user in the same project. Returns its id;
-/// the session is stored by [`store_session`] (sealing needs the id).
-pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId, user: &SelfUser) -> Result<AccountId> {
+/// Makes an account of a finished login, or renews the one with the same Telegram user in the same project. Returns its id and whether it
+/// was renewed; the session is stored by [`store_session`] (sealing needs the id).
+pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId, user: &SelfUser) -> Result<(AccountId, bool)> {
     let telegram_id = user.id.to_string();
     // Two logins of one user at once must not make two accounts.
     sqlx::query!(
@@ -69,7 +70,7 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     .fetch_optional(tx.conn())
     .await?;
     if let Some(id) = renewed {
-        return Ok(AccountId(id));
+        return Ok((AccountId(id), true));
     }
     let id = sqlx::query_scalar!(
         "insert into personal_telegram_accounts (created_at, client_id, project_id, display_name, username, phone, telegram_user_id,
@@ -85,7 +86,7 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     )
     .fetch_one(tx.conn())
     .await?;
-    Ok(AccountId(id))
+    Ok((AccountId(id), false))
 }
 
 /// Stores a new session: `sealed` in our form, `fernet` in the old system's, which may still run beside us.
@@ -157,8 +158,28 @@ pub async fn save_update_state(tx: &mut Tx, account: AccountId, state: &UpdateSt
     Ok(())
 }
 
-/// Takes an account out of service: status `error` with a text for its owner; its key is wiped.
-pub async fn mark_problem(tx: &mut Tx, account: AccountId, text: &str) -> Result<()> {
+/// Keeps what a renewed account had: only `qts` comes from the new session. False: it had no state yet.
+pub async fn renew_update_state(tx: &mut Tx, account: AccountId, state: &UpdateState) -> Result<bool> {
+    let done = sqlx::query!(
+        "update personal_telegram_update_states set qts = $2, updated_at = now() where account_id = $1",
+        account.0,
+        state.qts
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes an account out of service because of what became of the session of `session_from`: status `error` with a text for its owner, the key
+/// wiped. False: a newer login has replaced that session meanwhile, and nothing is changed.
+pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTime<Utc>, text: &str) -> Result<bool> {
+    let ended =
+        sqlx::query!("delete from personal_telegram_sessions where account_id = $1 and created_at = $2", account.0, session_from)
+            .execute(tx.conn())
+            .await?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
     sqlx::query!(
         "update personal_telegram_accounts set status = 'error', last_error = $2, session_payload = null, updated_at = now() at time zone 'utc'
           where id = $1",
@@ -167,8 +188,7 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, text: &str) -> Result
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query!("delete from personal_telegram_sessions where account_id = $1", account.0).execute(tx.conn()).await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Notes a passing trouble that keeps the account from being served; its status stays.

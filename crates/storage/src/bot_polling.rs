@@ -16,7 +16,7 @@ pub struct PolledBot {
 /// Bots that are bound to a project, by id.
 pub async fn list(store: &Store) -> Result<Vec<PolledBot>> {
     let rows = sqlx::query!(
-        "select b.id, b.token from bots b join projects p on p.bot_id = b.id where b.status = 'active' and b.token <> '' order by b.id"
+        "select b.id, b.token from bots b join projects p on p.bot_id = b.id where b.status <> 'inactive' and b.token <> '' order by b.id"
     )
     .fetch_all(store.pool())
     .await?;

@@ -1,9 +1,9 @@
 //! Managing bots as their owners and their webhooks see them. Tokens and webhook secrets leave this file wrapped only.
 
-use crate::{Result, Tx};
+use crate::{Result, Tx, dialog_moves};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use tuberry_domain::ports::BotToken;
 use tuberry_domain::{BotId, ChatId, ClientId, Secret};
 
@@ -59,7 +59,7 @@ pub async fn list(pool: &PgPool, client: ClientId) -> Result<Vec<Bot>> {
 }
 
 /// A tenant's bot.
-pub async fn find(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option<Bot>> {
+pub async fn find(executor: impl PgExecutor<'_>, client: ClientId, bot: BotId) -> Result<Option<Bot>> {
     let bot = sqlx::query_as!(
         Bot,
         r#"select b.id, b.client_id, b.bot_username, b.status::text as "status!", b.group_chat_id, b.topic_mode, p.id as "project_id?",
@@ -69,7 +69,7 @@ pub async fn find(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option<
         bot.0,
         client.0
     );
-    Ok(bot.fetch_optional(pool).await?)
+    Ok(bot.fetch_optional(executor).await?)
 }
 
 /// The token of a tenant's bot.
@@ -80,8 +80,10 @@ pub async fn token(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option
 
 /// Connects a bot. `None`: the same bot is connected already, here or at another tenant.
 pub async fn create(tx: &mut Tx, bot: &NewBot) -> Result<Option<BotId>> {
-    // The shared table has no unique constraint, and gets none from us.
-    sqlx::query!("lock table bots in share row exclusive mode").execute(tx.conn()).await?;
+    // The shared table has no unique constraint, and gets none from us. Two requests with one bot would both find it free.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('bot/' || split_part($1::text, ':', 1), 0))", bot.token.expose())
+        .execute(tx.conn())
+        .await?;
     let id = sqlx::query_scalar!(
         "insert into bots (created_at, client_id, token, bot_username, status, group_chat_id, topic_mode, webhook_secret)
          select now() at time zone 'utc', $1, $2::varchar, $3, 'active', $4, true, $5
@@ -98,9 +100,15 @@ pub async fn create(tx: &mut Tx, bot: &NewBot) -> Result<Option<BotId>> {
     Ok(id.map(BotId))
 }
 
+/// Locks a tenant's bot, for a project to be bound to it: always before the project. False: there is no such bot.
+pub async fn lock(tx: &mut Tx, client: ClientId, bot: BotId) -> Result<bool> {
+    let locked = sqlx::query!("select id from bots where id = $1 and client_id = $2 for no key update", bot.0, client.0);
+    Ok(locked.fetch_optional(tx.conn()).await?.is_some())
+}
+
 /// Gives a tenant's bot a working group, or takes it away.
 pub async fn bind_group(tx: &mut Tx, client: ClientId, bot: BotId, group: Option<ChatId>) -> Result<()> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "update bots set group_chat_id = $3, status = 'active', updated_at = now() at time zone 'utc' where id = $1 and client_id = $2",
         bot.0,
         client.0,
@@ -108,7 +116,10 @@ pub async fn bind_group(tx: &mut Tx, client: ClientId, bot: BotId, group: Option
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    match group {
+        Some(group) if done.rows_affected() == 1 => dialog_moves::follow_group(tx, bot, group).await,
+        _ => Ok(()),
+    }
 }
 
 /// The secret in a bot's webhook path; `None` where there is no such bot or it has no webhook.

@@ -1,6 +1,6 @@
 //! Chats that a bot is or was a member of (`telegram_chats`), kept current by `my_chat_member` updates.
 
-use crate::{Result, Store};
+use crate::{Result, Store, storable};
 use tuberry_domain::{BotId, ChatId};
 
 /// A bot's membership in a chat as an update told it.
@@ -18,11 +18,12 @@ pub struct Membership<'a> {
     pub is_forum: bool,
     /// The bot's status: `administrator`, `member`, `left`, `kicked`…
     pub status: &'a str,
+    /// Whether the bot is in the chat now.
+    pub is_member: bool,
 }
 
 /// Records a membership.
 pub async fn record(store: &Store, bot: BotId, membership: &Membership<'_>) -> Result<()> {
-    let active = !matches!(membership.status, "left" | "kicked");
     sqlx::query!(
         "insert into telegram_chats as c (created_at, bot_id, chat_id, chat_type, title, username, is_forum, is_active, last_status, joined_at, left_at)
          select now() at time zone 'utc', b.id, $2, $3, $4, $5, $6, $7, $8,
@@ -36,10 +37,10 @@ pub async fn record(store: &Store, bot: BotId, membership: &Membership<'_>) -> R
         bot.0,
         membership.chat.to_string(),
         membership.kind,
-        membership.title,
+        membership.title.map(storable::text),
         membership.username,
         membership.is_forum,
-        active,
+        membership.is_member,
         membership.status
     )
     .execute(store.pool())

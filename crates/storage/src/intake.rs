@@ -1,7 +1,7 @@
 //! What an account's connection brings in, as rows: peers, dialogs, messages. A whole batch takes a handful of statements.
 
 use crate::accounts::Home;
-use crate::{Result, Tx};
+use crate::{Result, Tx, storable};
 use std::collections::{BTreeMap, HashSet};
 use tuberry_domain::intake::{Incoming, Peer};
 use tuberry_domain::{AccountId, BotId, ChatId, DialogId, MessageId, TelegramMessageId};
@@ -17,8 +17,8 @@ pub async fn save_peers(tx: &mut Tx, account: AccountId, peers: &[Peer]) -> Resu
     for peer in latest.values() {
         chats.push(peer.chat.0);
         hashes.push(peer.access_hash);
-        names.push(peer.name.clone());
-        usernames.push(peer.username.clone());
+        names.push(storable::text(&peer.name));
+        usernames.push(peer.username.as_deref().map(storable::text));
         broadcasts.push(peer.broadcast);
         bots.push(peer.bot);
     }
@@ -90,7 +90,7 @@ pub async fn dialogs(
     let known = sqlx::query!(
         "select o.dialog_id, o.chat_id, o.waiting, d.telegram_topic_id is not null as \"has_topic!\"
            from personal_telegram_dialogs o join dialogs d on d.id = o.dialog_id
-          where o.account_id = $1 and o.chat_id = any($2)",
+          where o.account_id = $1 and o.chat_id = any($2) order by o.dialog_id for no key update of o",
         account.0,
         &ids
     )
@@ -136,8 +136,8 @@ async fn create_dialog(tx: &mut Tx, account: AccountId, home: &Home, bot: BotId,
                 bot.0,
                 reference,
                 peer.chat.to_string(),
-                peer.name,
-                peer.username
+                storable::text(&peer.name),
+                peer.username.as_deref().map(storable::text)
             )
             .fetch_one(tx.conn())
             .await?
@@ -198,7 +198,7 @@ pub async fn insert_messages(tx: &mut Tx, account: AccountId, messages: &[NewInc
     .await?;
     let dialogs: Vec<i32> = messages.iter().map(|new| new.dialog.0).collect();
     let telegram_ids: Vec<i32> = messages.iter().map(|new| new.message.id.0).collect();
-    let bodies: Vec<String> = messages.iter().map(|new| new.body.clone()).collect();
+    let bodies: Vec<String> = messages.iter().map(|new| storable::text(&new.body)).collect();
     let dates: Vec<chrono::NaiveDateTime> = messages.iter().map(|new| new.message.date.naive_utc()).collect();
     sqlx::query!(
         "insert into messages (id, created_at, dialog_id, direction, source_message_id, body, status, sent_at, retries, is_auto_reply, is_client_message)
@@ -212,17 +212,13 @@ pub async fn insert_messages(tx: &mut Tx, account: AccountId, messages: &[NewInc
     )
     .execute(tx.conn())
     .await?;
-    let json = |value: serde_json::Result<serde_json::Value>| value.expect("message content is plain data");
     let chats: Vec<i64> = messages.iter().map(|new| new.message.chat.0).collect();
-    let senders: Vec<String> = messages.iter().map(|new| new.sender_name.to_owned()).collect();
-    let entities: Vec<serde_json::Value> =
-        messages.iter().map(|new| json(serde_json::to_value(&new.message.text.entities))).collect();
-    let attachments: Vec<Option<serde_json::Value>> = messages
-        .iter()
-        .map(|new| new.message.attachment.as_ref().map(|attachment| json(serde_json::to_value(attachment))))
-        .collect();
+    let senders: Vec<String> = messages.iter().map(|new| storable::text(new.sender_name)).collect();
+    let entities: Vec<serde_json::Value> = messages.iter().map(|new| storable::json(&new.message.text.entities)).collect();
+    let attachments: Vec<Option<serde_json::Value>> =
+        messages.iter().map(|new| new.message.attachment.as_ref().map(storable::json)).collect();
     let replies: Vec<Option<i32>> = messages.iter().map(|new| new.message.reply_to.map(|id| id.0)).collect();
-    let texts: Vec<String> = messages.iter().map(|new| new.message.text.text.clone()).collect();
+    let texts: Vec<String> = messages.iter().map(|new| storable::text(&new.message.text.text)).collect();
     sqlx::query!(
         "insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming, telegram_id, sender_name, text, entities, attachment, reply_to_message_id)
          select u.id, u.dialog, $1, u.chat, true, u.telegram, u.sender, u.text, u.entities, u.attachment,

@@ -27,6 +27,8 @@ pub struct Place {
     pub waiting: bool,
     /// The title that the topic is known to have.
     pub title: Option<String>,
+    /// The bot is marked as unable to do its work.
+    pub troubled: bool,
     /// The bot takes no calls for this group before.
     pub not_before: Option<DateTime<Utc>>,
 }
@@ -51,7 +53,7 @@ pub async fn bot_token(pool: &PgPool, bot: BotId) -> Result<Option<BotToken>> {
 /// Where a dialog is shown. `None`: the dialog is gone.
 pub async fn place(pool: &PgPool, dialog: DialogId) -> Result<Option<Place>> {
     let row = sqlx::query!(
-        "select d.bot_id, b.token, b.group_chat_id, d.telegram_topic_id, d.telegram_chat_id, d.external_display_name, o.waiting, o.topic_title,
+        "select d.bot_id, b.token, b.status = 'error' as \"troubled!\", b.group_chat_id, d.telegram_topic_id, d.telegram_chat_id, d.external_display_name, o.waiting, o.topic_title,
                 l.not_before as \"not_before?\"
            from dialogs d
            join personal_telegram_dialogs o on o.dialog_id = d.id
@@ -74,6 +76,7 @@ pub async fn place(pool: &PgPool, dialog: DialogId) -> Result<Option<Place>> {
             name: row.external_display_name.unwrap_or_default(),
             waiting: row.waiting,
             title: row.topic_title,
+            troubled: row.troubled,
             not_before: row.not_before,
         }
     }))
@@ -107,6 +110,8 @@ pub struct Part {
     pub sent: bool,
     /// How often its call began.
     pub attempts: i32,
+    /// How often Telegram refused what it said.
+    pub refusals: i32,
 }
 
 /// Loads an incoming message. `None`: it was deleted.
@@ -116,7 +121,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Mirrored>>
                 coalesce((select q.bot_message_id from personal_telegram_messages q where q.message_id = o.reply_to_message_id and not q.incoming),
                          (select p.sent_id from personal_telegram_parts p join personal_telegram_messages q on q.message_id = p.message_id
                            where p.message_id = o.reply_to_message_id and q.incoming and p.part = 0)) as reply_to,
-                (select jsonb_agg(jsonb_build_array(p.part, p.state = 'sent', p.attempts) order by p.part) from personal_telegram_parts p where p.message_id = m.id) as parts
+                (select jsonb_agg(jsonb_build_array(p.part, p.state = 'sent', p.attempts, p.refusals) order by p.part) from personal_telegram_parts p where p.message_id = m.id) as parts
            from messages m join personal_telegram_messages o on o.message_id = m.id
           where m.id = $1",
         message.0
@@ -127,7 +132,8 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Mirrored>>
         return Ok(None);
     };
     let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {message}: {error}"));
-    let parts: Vec<(i32, bool, i32)> = row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
+    let parts: Vec<(i32, bool, i32, i32)> =
+        row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
     Ok(Some(Mirrored {
         finished: matches!(row.status.as_str(), "delivered" | "failed"),
         dialog: DialogId(row.dialog_id),
@@ -135,29 +141,35 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Mirrored>>
         text: FormattedText { text: row.text, entities: serde_json::from_value(row.entities).map_err(unreadable)? },
         attachment: row.attachment.map(serde_json::from_value).transpose().map_err(unreadable)?,
         reply_to: row.reply_to.map(BotMessageId),
-        parts: parts.into_iter().map(|(number, sent, attempts)| Part { number, sent, attempts }).collect(),
+        parts: parts.into_iter().map(|(number, sent, attempts, refusals)| Part { number, sent, attempts, refusals }).collect(),
     }))
 }
 
-/// Says that the call for this part begins now: from here on, until [`part_sent`] or [`part_not_sent`], nobody can know whether it was executed.
-pub async fn part_sending(pool: &PgPool, message: MessageId, part: i32) -> Result<()> {
-    sqlx::query!(
-        "insert into personal_telegram_parts as p (message_id, part, state, attempts) values ($1, $2, 'sending', 1)
-         on conflict (message_id, part) do update set state = 'sending', attempts = p.attempts + 1 where p.state <> 'sent'",
+/// Says that the call for this part begins now, for the time after `attempts`: from here on, until [`part_sent`] or [`part_not_sent`], nobody
+/// can know whether it was executed. False: another run has begun it meanwhile, and nothing may be called here.
+pub async fn part_sending(pool: &PgPool, message: MessageId, part: i32, attempts: i32) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into personal_telegram_parts as p (message_id, part, state, attempts) select $1, $2, 'sending', $3 + 1
+          where $3 = 0 or exists (select 1 from personal_telegram_parts where message_id = $1 and part = $2)
+         on conflict (message_id, part) do update set state = 'sending', attempts = p.attempts + 1 where p.state <> 'sent' and p.attempts = $3",
         message.0,
-        part
+        part,
+        attempts
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
-/// The call was refused: it was not executed.
-pub async fn part_not_sent(pool: &PgPool, message: MessageId, part: i32) -> Result<()> {
+/// The call that was begun as number `attempt` was not executed; `refused`: because of what it said.
+pub async fn part_not_sent(pool: &PgPool, message: MessageId, part: i32, attempt: i32, refused: bool) -> Result<()> {
     sqlx::query!(
-        "update personal_telegram_parts set state = 'waiting' where message_id = $1 and part = $2 and state = 'sending'",
+        "update personal_telegram_parts set state = 'waiting', refusals = refusals + case when $4 then 1 else 0 end
+          where message_id = $1 and part = $2 and state = 'sending' and attempts = $3",
         message.0,
-        part
+        part,
+        attempt,
+        refused
     )
     .execute(pool)
     .await?;
@@ -209,7 +221,7 @@ pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<()> {
 pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId) -> Result<bool> {
     let pending = sqlx::query_scalar!(
         "select exists (select 1 from personal_telegram_dialogs o join dialogs d on d.id = o.dialog_id join bots b on b.id = d.bot_id
-                         where d.bot_id = $1 and trim(b.group_chat_id) = $2 and o.topic_begun_at > now() - interval '60 seconds') as \"pending!\"",
+                         where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and o.topic_begun_at > now() - interval '60 seconds') as \"pending!\"",
         bot.0,
         group.to_string()
     );

@@ -1,9 +1,9 @@
 //! Projects as their owners see them.
 
-use crate::{Result, Tx};
+use crate::{Result, Tx, dialog_moves};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use tuberry_domain::{BotId, ClientId, ProjectId};
 
 /// A project; serialised as the REST interface shows it.
@@ -54,7 +54,7 @@ pub async fn list(pool: &PgPool, client: ClientId) -> Result<Vec<Project>> {
 }
 
 /// A tenant's project.
-pub async fn find(pool: &PgPool, client: ClientId, project: ProjectId) -> Result<Option<Project>> {
+pub async fn find(executor: impl PgExecutor<'_>, client: ClientId, project: ProjectId) -> Result<Option<Project>> {
     let project = sqlx::query_as!(
         Project,
         r#"select p.id, p.client_id, p.name, p.description, p.status, p.bot_id, b.bot_username as "bot_username?", b.group_chat_id as "group_chat_id?",
@@ -64,7 +64,7 @@ pub async fn find(pool: &PgPool, client: ClientId, project: ProjectId) -> Result
         project.0,
         client.0
     );
-    Ok(project.fetch_optional(pool).await?)
+    Ok(project.fetch_optional(executor).await?)
 }
 
 /// Creates an active project with the old system's defaults.
@@ -98,19 +98,42 @@ pub async fn update(tx: &mut Tx, client: ClientId, project: ProjectId, change: &
     Ok(done.rows_affected() == 1)
 }
 
-/// Binds a bot of the same tenant to a project, in place of the project's former one; `None` takes the bot away. A bot serves one
+/// Binds a bot of the same tenant to a project, in place of the project's former one; the project's dialogs follow. A bot serves one
 /// project. False: the bot serves another one.
-pub async fn bind_bot(tx: &mut Tx, project: ProjectId, bot: Option<BotId>) -> Result<bool> {
-    let bot = bot.map(|bot| bot.0);
+pub async fn bind_bot(tx: &mut Tx, project: ProjectId, bot: BotId) -> Result<bool> {
     // Two requests that bind one bot would both find it free; the bot's row puts them in order.
-    sqlx::query!("select id from bots where id = $1 for no key update", bot).fetch_optional(tx.conn()).await?;
+    sqlx::query!("select id from bots where id = $1 for no key update", bot.0).fetch_optional(tx.conn()).await?;
+    dialog_moves::lock_followers(tx, project, bot).await?;
     let done = sqlx::query!(
         "update projects set bot_id = $2::int, updated_at = now() at time zone 'utc'
           where id = $1 and not exists (select from projects o where o.bot_id = $2 and o.id <> $1)",
         project.0,
-        bot
+        bot.0
     )
     .execute(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    dialog_moves::follow_bot(tx, project, bot).await?;
+    Ok(true)
+}
+
+/// Takes its bot from a project. Dialogs stay with the bot until the project gets another one.
+pub async fn take_bot(tx: &mut Tx, project: ProjectId) -> Result<()> {
+    sqlx::query!(
+        "update projects set bot_id = null, updated_at = now() at time zone 'utc' where id = $1 and bot_id is not null",
+        project.0
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes a bot from the project that it serves, if any.
+pub async fn free_bot(tx: &mut Tx, bot: BotId) -> Result<()> {
+    sqlx::query!("update projects set bot_id = null, updated_at = now() at time zone 'utc' where bot_id = $1", bot.0)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The way of an operator's message to the customer.
 
-use crate::{Error, Result, Tx};
+use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::intake::Peer;
@@ -22,13 +22,22 @@ pub struct Addressee {
 
 /// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other.
 pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) -> Result<Option<Addressee>> {
+    // An account that is being removed or taken out of service fails its waiting replies: this one has to come before, or see it.
+    sqlx::query!(
+        "select 1 as one from personal_telegram_accounts a join dialogs d on d.personal_account_id = a.id
+          where d.source = 'personal_telegram' and d.bot_id = $1 and d.telegram_topic_id = $2 for share of a",
+        bot.0,
+        topic.to_string()
+    )
+    .fetch_all(tx.conn())
+    .await?;
     let row = sqlx::query!(
         "select o.dialog_id, o.chat_id, d.personal_account_id, a.status::text as \"status?\", a.last_error as \"last_error?\"
            from dialogs d
            join personal_telegram_dialogs o on o.dialog_id = d.id
            join bots b on b.id = d.bot_id
            left join personal_telegram_accounts a on a.id = d.personal_account_id
-          where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and d.telegram_chat_id = $2 and d.telegram_topic_id = $3
+          where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3
           order by d.id limit 1
             for no key update of o",
         bot.0,
@@ -86,12 +95,12 @@ pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
          values (now() at time zone 'utc', $1, 'personal_telegram_out', $2, $3, $4::text::messagestatus, 0, false, false) returning id",
         reply.to.dialog.0,
         reply.bot_message.to_string(),
-        reply.body,
+        storable::text(reply.body),
         status
     )
     .fetch_one(tx.conn())
     .await?;
-    let entities = serde_json::to_value(&reply.text.entities).expect("entities are plain data");
+    let entities = storable::json(&reply.text.entities);
     sqlx::query!(
         "insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming, bot_message_id, text, entities, error, reply_to_message_id)
          values ($1, $2, $3, $4, false, $5, $6, $7, $8,
@@ -102,7 +111,7 @@ pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
         reply.to.account.map_or(0, |account| account.0),
         reply.to.chat.0,
         reply.bot_message.0,
-        reply.text.text,
+        storable::text(&reply.text.text),
         entities,
         reply.refused,
         reply.reply_to.map(|id| id.0)
@@ -222,6 +231,14 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
     )
     .execute(tx.conn())
     .await?;
+    // The intake holds the same row while it adds a message: what it added is seen by the statement after this one.
+    sqlx::query!(
+        "select 1 as one from personal_telegram_dialogs o join personal_telegram_messages r on r.dialog_id = o.dialog_id
+          where r.message_id = $1 for no key update of o",
+        message.0
+    )
+    .fetch_all(tx.conn())
+    .await?;
     let answered = sqlx::query!(
         "update personal_telegram_dialogs o set waiting = false
            from personal_telegram_messages r
@@ -262,6 +279,20 @@ pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Resu
     .fetch_all(tx.conn())
     .await?;
     Ok(ids.into_iter().map(MessageId).collect())
+}
+
+/// Accounts that are gone or out of service although replies wait for them, with the reason for the topic.
+pub async fn orphans(pool: &PgPool) -> Result<Vec<(AccountId, String)>> {
+    let rows = sqlx::query!(
+        "select distinct o.account_id, case when a.id is null then 'аккаунт отключён от проекта' else coalesce(a.last_error, 'аккаунт не работает') end as \"reason!\"
+           from messages m
+           join personal_telegram_messages o on o.message_id = m.id and not o.incoming
+           left join personal_telegram_accounts a on a.id = o.account_id
+          where m.status = 'pending' and (a.id is null or a.status = 'error') and o.created_at < now() - interval '10 seconds'"
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (AccountId(row.account_id), row.reason)).collect())
 }
 
 /// Replies that have waited for over a minute although nobody serves their account, and were not announced yet; marks them.

@@ -1,14 +1,16 @@
 //! The cluster's tick.
 
 use crate::{Result, Tx};
+use std::time::Duration;
 
-/// Takes a tick for the caller. False: somebody took it, or a later one.
-pub async fn take_tick(tx: &mut Tx, tick: i64) -> Result<bool> {
-    let done = sqlx::query!(
-        "insert into personal_telegram_sync as s (tick) values ($1) on conflict (single) do update set tick = excluded.tick where s.tick < excluded.tick",
-        tick
+/// Takes the current tick for the caller: the number of the interval since 1970, by the database's clock. `None`: somebody has taken it.
+pub async fn take_tick(tx: &mut Tx, interval: Duration) -> Result<Option<i64>> {
+    let tick = sqlx::query_scalar!(
+        "insert into personal_telegram_sync as s (tick) values (floor(extract(epoch from now())::float8 / $1)::bigint)
+         on conflict (single) do update set tick = excluded.tick where s.tick <> excluded.tick returning tick",
+        interval.as_secs_f64()
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(tick)
 }

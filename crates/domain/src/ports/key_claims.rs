@@ -7,12 +7,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum KeyClass {
-    /// A connected account (`AccountId`).
+    /// A connected account (`AccountId`), also one that was removed and whose session is still to be logged out.
     Account = 7101,
     /// A login in progress (`LoginNumber`).
     Login = 7102,
-    /// The session of a removed account (`TombstoneId`).
-    Tombstone = 7103,
     /// The long polling of a managing bot (`BotId`): Telegram answers one `getUpdates` at a time.
     Bot = 7104,
 }
