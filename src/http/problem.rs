@@ -96,6 +96,11 @@ impl From<tuberry_storage::Error> for Problem {
                 tracing::warn!(%error, "the database cannot be reached");
                 Self::unavailable("База данных недоступна: попробуйте ещё раз").retry_after(Duration::from_secs(2))
             }
+            // A deadlock or a conflict with another transaction, which went through: the same request works when it comes again.
+            (_, Some("40P01" | "40001")) => {
+                tracing::warn!(%error, "the database rolled back");
+                Self::unavailable("Данные изменяются одновременно: попробуйте ещё раз").retry_after(Duration::from_secs(1))
+            }
             // Connections exhausted, shutting down, starting up.
             (_, Some(code)) if code.starts_with("53") || code.starts_with("57P") => {
                 tracing::warn!(%error, "the database refuses");

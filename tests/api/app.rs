@@ -10,7 +10,10 @@ use tuberry::http::{AppState, Attempts, Webhooks, router};
 use tuberry::tokens::Tokens;
 use tuberry_domain::{ClientId, Sealer, Secret, UserId};
 use tuberry_storage::users::{NewUser, Role};
-use tuberry_storage::{clients, users};
+use tuberry_storage::{Store, clients, users};
+
+/// Connections of the interface to the database.
+const POOL: u32 = 10;
 
 /// The interface and what it stands on.
 pub struct App {
@@ -69,22 +72,27 @@ impl Answer {
 impl App {
     /// Nobody answers for the Bot API.
     pub async fn start() -> Self {
-        Self::with("http://127.0.0.1:9", None, None).await
+        Self::with("http://127.0.0.1:9", None, None, POOL).await
     }
 
     /// The Bot API is the simulator's; webhooks are set to an address where nobody listens.
     pub async fn with_simulator() -> Self {
-        let simulator = Simulator::start(Options::default()).await.expect("a simulator");
-        let base = simulator.http_url();
-        Self::with(&base, Some(simulator), Some(Webhooks { base_url: "http://127.0.0.1:9".into() })).await
+        Self::with_simulator_and_pool(POOL).await
     }
 
-    async fn with(bot_api: &str, simulator: Option<Simulator>, webhooks: Option<Webhooks>) -> Self {
+    /// The same with so many connections to the database.
+    pub async fn with_simulator_and_pool(connections: u32) -> Self {
+        let simulator = Simulator::start(Options::default()).await.expect("a simulator");
+        let base = simulator.http_url();
+        Self::with(&base, Some(simulator), Some(Webhooks { base_url: "http://127.0.0.1:9".into() }), connections).await
+    }
+
+    async fn with(bot_api: &str, simulator: Option<Simulator>, webhooks: Option<Webhooks>, connections: u32) -> Self {
         let database = database().await;
         let sealer = Arc::new(Sealer::new(&Secret::new("tests".into()), &[]));
         let tokens = Tokens::new(&Secret::new("tests".into()), Duration::from_secs(60));
         let state = AppState {
-            store: database.store.clone(),
+            store: Store::open(&database.url, connections).expect("a URL that can be read"),
             sealer: sealer.clone(),
             tokens: tokens.clone(),
             bot_api: Arc::new(tuberry_telegram::HttpBotApi::new(bot_api).expect("a client")),

@@ -1,9 +1,13 @@
 //! Connecting bots, with the simulator as Telegram.
 
+use super::webhooks::operator_writes;
 use super::{Answer, App, Owner};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tuberry_domain::{ChatId, ThreadId};
+use tuberry_storage::mirror;
 
-async fn control(app: &App, path: &str, body: Value) -> Value {
+pub(super) async fn control(app: &App, path: &str, body: Value) -> Value {
     let url = format!("{}/control{path}", app.simulator.as_ref().unwrap().http_url());
     let response = app.client.post(url).json(&body).send().await.unwrap();
     assert!(response.status().is_success(), "{path}: {}", response.text().await.unwrap());
@@ -11,7 +15,7 @@ async fn control(app: &App, path: &str, body: Value) -> Value {
 }
 
 /// A bot at Telegram and a forum of which it is administrator.
-async fn bot_and_forum(app: &App, username: &str) -> (String, i64) {
+pub(super) async fn bot_and_forum(app: &App, username: &str) -> (String, i64) {
     let bot = control(app, "/bots", json!({ "username": username })).await;
     let token = bot["token"].as_str().unwrap().to_owned();
     let forum = control(app, "/forums", json!({ "title": "Группа", "bot_token": token, "members": [] })).await;
@@ -100,4 +104,63 @@ async fn without_telegram_a_bot_is_not_connected_and_the_user_told_to_try_again(
     refused.problem(503);
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(app.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn a_bot_whose_webhook_is_not_taken_is_connected_all_the_same() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let (token, forum) = bot_and_forum(&app, "shop_bot").await;
+    let fault = json!({ "kind": "bot_error", "method": "bot.setWebhook", "status": 500, "description": "Internal Server Error", "times": 9 });
+    control(&app, "/faults", fault).await;
+    let answer = connect(&app, &owner, json!({ "token": token, "group_chat_id": forum, "project_id": project })).await;
+    let detail = answer.problem(503);
+    assert!(detail.contains("Бот подключён") && detail.contains("вебхук"), "{detail}");
+    assert!(!answer.headers.contains_key("retry-after"), "the same request again would be refused: {answer:?}");
+    let bots = app.get("/api/bots", &owner).await.ok(200).json();
+    assert_eq!((&bots[0]["bot_username"], &bots[0]["project_id"]), (&json!("shop_bot"), &json!(project)));
+}
+
+#[tokio::test]
+async fn no_transaction_stays_open_while_telegram_takes_its_time() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let (token, _) = bot_and_forum(&app, "shop_bot").await;
+    control(&app, "/faults", json!({ "kind": "latency", "ms": 2000 })).await;
+    let connected = async {
+        connect(&app, &owner, json!({ "token": token })).await.ok(201);
+        Instant::now()
+    };
+    let stored = async {
+        while app.value("select count(*) from bots").await.as_deref() != Some("1") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Instant::now()
+    };
+    let (connected, stored) = tokio::join!(connected, stored);
+    assert!(connected > stored + Duration::from_secs(1), "stored {:?} before the answer", connected - stored);
+}
+
+#[tokio::test]
+async fn numbers_of_one_group_mean_nothing_in_the_next() {
+    let app = App::with_simulator().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let (token, first) = bot_and_forum(&app, "shop_bot").await;
+    let bot = connect(&app, &owner, json!({ "token": token, "group_chat_id": first, "project_id": project })).await.ok(201).id();
+    let account = app.account(&owner, project).await;
+    let dialog = app.dialog(&owner, bot, account, 77, 0).await;
+    operator_writes(&app, bot, first, 7, 5, "в первой группе").await;
+    let forum = json!({ "title": "Вторая", "bot_token": token, "members": [] });
+    let second = control(&app, "/forums", forum).await["chat_id"].as_i64().unwrap();
+    app.patch(&format!("/api/bots/{bot}"), &owner, json!({ "group_chat_id": second })).await.ok(200);
+
+    let pool = app.database.store.pool();
+    let place = mirror::place(pool, dialog.into()).await.unwrap().unwrap();
+    assert_eq!((place.group, place.topic), (Some(ChatId(second)), None), "a topic of the first group is none here");
+    mirror::topic_created(pool, dialog.into(), ChatId(second), ThreadId(7), "Клиент").await.unwrap();
+    operator_writes(&app, bot, second, 7, 5, "во второй").await;
+    let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
+    assert_eq!(replies.as_deref(), Some("в первой группе, во второй"));
 }

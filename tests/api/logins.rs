@@ -1,6 +1,6 @@
 //! What the interface itself does for logins; whole logins are in `scenarios`.
 
-use super::{App, Owner};
+use super::{Answer, App, Owner};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tuberry_domain::LoginNumber;
@@ -59,6 +59,66 @@ async fn a_project_that_cannot_receive_messages_says_what_is_missing() {
     app.patch(&format!("/api/projects/{project}"), &owner, json!({ "bot_id": bot })).await.ok(200);
     let detail = app.post(LOGIN, &owner, json!({ "project_id": project })).await.problem(409);
     assert!(detail.contains("групп"), "{detail}");
+}
+
+/// Writes logins that wait to be scanned, oldest first.
+async fn open_logins(app: &App, owner: &Owner, project: i32, count: u32) {
+    app.execute(&format!(
+        "insert into personal_telegram_logins (id, client_id, project_id, stage, sealed_key, expires_at)
+         select 'open-login-of-{project}-' || i, {}, {project}, 'ready', 'v1.sealed', now() + interval '3 minutes' from generate_series(1, {count}) i",
+        owner.client
+    ))
+    .await;
+}
+
+/// Starts a login whose first job fails at once.
+async fn start_and_fail(app: &App, owner: &Owner, project: i32) -> Answer {
+    let newest = "select max(number) from personal_telegram_logins where stage = 'starting'";
+    let failed = async {
+        let number = loop {
+            match app.value(newest).await {
+                Some(number) => break number.parse().unwrap(),
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
+        change(app, LoginNumber(number), |login| (login.stage, login.error) = (LoginStage::Failed, Some("нет связи".into())))
+            .await;
+    };
+    tokio::join!(app.post(LOGIN, owner, json!({ "project_id": project })), failed).0
+}
+
+#[tokio::test]
+async fn a_fourth_open_login_of_a_project_cancels_the_oldest() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let (project, other) = (project_with_group(&app, &owner).await, project_with_group(&app, &owner).await);
+    open_logins(&app, &owner, other, 3).await;
+    open_logins(&app, &owner, project, 3).await;
+    assert_eq!(start_and_fail(&app, &owner, project).await.problem(503), "нет связи");
+    let cancelled =
+        "select string_agg(concat_ws(' ', id, error, sealed_key), ', ') from personal_telegram_logins where stage = 'cancelled'";
+    assert_eq!(app.value(cancelled).await, Some(format!("open-login-of-{project}-1 Начат новый вход")));
+    let status = app.get(&format!("{LOGIN}/open-login-of-{project}-1"), &owner).await.ok(200).json();
+    assert_eq!((&status["status"], &status["error"]), (&json!("error"), &json!("Начат новый вход")));
+    // The failed one is not open any more: there is room for one.
+    start_and_fail(&app, &owner, project).await.problem(503);
+    assert_eq!(app.value("select count(*) from personal_telegram_logins where stage = 'cancelled'").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_tenant_has_twenty_open_logins_at_most() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let (project, other) = (project_with_group(&app, &owner).await, project_with_group(&app, &owner).await);
+    open_logins(&app, &owner, other, 20).await;
+    let before = app.fingerprint().await;
+    let refused = app.post(LOGIN, &owner, json!({ "project_id": project })).await;
+    assert_eq!(refused.problem(429), "Слишком много одновременных входов");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(app.fingerprint().await, before);
+    let overdue = format!("update personal_telegram_logins set expires_at = now() where id = 'open-login-of-{other}-20'");
+    app.execute(&overdue).await;
+    start_and_fail(&app, &owner, project).await.problem(503);
 }
 
 #[tokio::test]

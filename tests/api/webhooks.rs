@@ -4,11 +4,21 @@ use super::{Answer, App};
 use serde_json::{Value, json};
 
 fn update(text: &str, chat: i64) -> String {
+    message(5, 7, text, chat)
+}
+
+fn message(id: i64, topic: i64, text: &str, chat: i64) -> String {
     json!({ "update_id": 1, "message": {
-        "message_id": 5, "date": 1_700_000_000, "message_thread_id": 7, "is_topic_message": true, "text": text,
+        "message_id": id, "date": 1_700_000_000, "message_thread_id": topic, "is_topic_message": true, "text": text,
         "chat": { "id": chat, "type": "supergroup", "title": "Группа", "is_forum": true },
         "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } })
     .to_string()
+}
+
+/// An operator's message `id` in a topic, as Telegram brings it to the bot's webhook.
+pub(super) async fn operator_writes(app: &App, bot: i32, chat: i64, topic: i64, id: i64, text: &str) {
+    let secret = app.value(&format!("select webhook_secret from bots where id = {bot}")).await.unwrap();
+    call(app, &format!("{bot}/{secret}"), Some(&secret), message(id, topic, text, chat)).await.ok(200);
 }
 
 async fn call(app: &App, path: &str, header: Option<&str>, body: String) -> Answer {

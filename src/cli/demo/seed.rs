@@ -86,7 +86,7 @@ impl Seed {
             webhook_secret: Secret::new(webhook_secret.clone()),
         };
         let bot = bots::create(&mut tx, &bot).await?.context("the bot exists already")?;
-        ensure!(projects::bind_bot(&mut tx, project, Some(bot)).await?, "the bot serves another project");
+        ensure!(projects::bind_bot(&mut tx, project, bot).await?, "the bot serves another project");
         tx.commit().await?;
 
         let seed = Self {

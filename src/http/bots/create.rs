@@ -20,7 +20,8 @@ pub(in crate::http) struct Request {
     project_id: Option<ProjectId>,
 }
 
-/// 201 with the bot. Nothing is written unless Telegram knows the token, the group will do, and (in webhook mode) the webhook is set.
+/// 201 with the bot. Nothing is written unless Telegram knows the token and the group will do. 503 without `Retry-After` when the bot is
+/// connected and only its webhook is not set yet: that is made up for in the background.
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
     tenant: Tenant,
@@ -40,11 +41,14 @@ pub(in crate::http) async fn create(
     let mut tx = state.store.begin().await?;
     let id = bots::create(&mut tx, &bot).await?.ok_or_else(|| Problem::conflict("Этот бот уже подключён"))?;
     if let Some(project) = request.project_id {
-        bind_project(&state, &mut tx, tenant.client, id, project).await?;
+        bind_project(&mut tx, tenant.client, id, project).await?;
     }
-    set_webhook(&state, id, &bot.token, &bot.webhook_secret).await?;
     tx.commit().await?;
     tracing::info!(bot = id.0, user = tenant.user.0, "bot connected");
+    set_webhook(&state, id, &bot.token, &bot.webhook_secret).await.map_err(|error| {
+        tracing::warn!(bot = id.0, %error, "webhook not set");
+        Problem::unavailable("Бот подключён, но Telegram ещё не принял адрес вебхука: он будет установлен автоматически")
+    })?;
     let bot = bots::find(state.store.pool(), tenant.client, id).await?.ok_or_else(unknown)?;
     Ok((StatusCode::CREATED, axum::Json(bot)))
 }

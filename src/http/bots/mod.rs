@@ -39,20 +39,19 @@ impl GivenChat {
 }
 
 /// Binds the bot to a project of the tenant.
-async fn bind_project(state: &AppState, tx: &mut Tx, client: ClientId, bot: BotId, project: ProjectId) -> Result<(), Problem> {
-    let known = projects::find(state.store.pool(), client, project).await?;
+async fn bind_project(tx: &mut Tx, client: ClientId, bot: BotId, project: ProjectId) -> Result<(), Problem> {
+    let known = projects::find(tx.conn(), client, project).await?;
     known.ok_or_else(|| Problem::not_found("Проект не найден"))?;
-    match projects::bind_bot(tx, project, Some(bot)).await? {
+    match projects::bind_bot(tx, project, bot).await? {
         true => Ok(()),
         false => Err(Problem::conflict("Бот уже подключён к другому проекту")),
     }
 }
 
 /// Tells Telegram where the bot's updates go, in webhook mode.
-async fn set_webhook(state: &AppState, bot: BotId, token: &BotToken, secret: &Secret<String>) -> Result<(), Problem> {
+async fn set_webhook(state: &AppState, bot: BotId, token: &BotToken, secret: &Secret<String>) -> Result<(), BotError> {
     let Some(webhooks) = &state.webhooks else { return Ok(()) };
-    let set = state.bot_api.set_webhook(token, webhooks.url(bot, secret).expose(), secret).await;
-    set.map_err(|error| refusal(&error, "Telegram не принял адрес вебхука"))
+    state.bot_api.set_webhook(token, webhooks.url(bot, secret).expose(), secret).await
 }
 
 /// What a failed call means to the user. `refused` says what Telegram does not allow.

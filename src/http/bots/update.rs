@@ -27,7 +27,6 @@ pub(in crate::http) async fn update(
     Json(change): Json<Change>,
 ) -> Result<axum::Json<Bot>, Problem> {
     let pool = state.store.pool();
-    let current = bots::find(pool, tenant.client, bot).await?.ok_or_else(unknown)?;
     let token = bots::token(pool, tenant.client, bot).await?.ok_or_else(unknown)?;
     let group: Option<Option<ChatId>> = match change.group_chat_id {
         None => None,
@@ -41,18 +40,17 @@ pub(in crate::http) async fn update(
         }
     };
     if let Some(secret) = bots::webhook_secret(pool, bot).await? {
-        set_webhook(&state, bot, &token, &secret).await?;
+        let set = set_webhook(&state, bot, &token, &secret).await;
+        set.map_err(|error| refusal(&error, "Telegram не принял адрес вебхука"))?;
     }
     let mut tx = state.store.begin().await?;
     if let Some(group) = group {
         bots::bind_group(&mut tx, tenant.client, bot, group).await?;
     }
-    match (change.project_id, current.project_id) {
-        (Some(Some(project)), _) => bind_project(&state, &mut tx, tenant.client, bot, project).await?,
-        (Some(None), Some(project)) => {
-            projects::bind_bot(&mut tx, ProjectId(project), None).await?;
-        }
-        (Some(None), None) | (None, _) => {}
+    match change.project_id {
+        Some(Some(project)) => bind_project(&mut tx, tenant.client, bot, project).await?,
+        Some(None) => projects::free_bot(&mut tx, bot).await?,
+        None => {}
     }
     tx.commit().await?;
     bots::find(pool, tenant.client, bot).await?.map(axum::Json).ok_or_else(unknown)

@@ -12,11 +12,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
+use tuberry_domain::ProjectId;
 use tuberry_domain::login::LoginStage;
-use tuberry_domain::{LoginNumber, ProjectId};
 use tuberry_jobs::{StartLogin, enqueue};
-use tuberry_storage::logins::{self, NewLogin};
-use tuberry_storage::projects;
+use tuberry_storage::logins::{self, Login, NewLogin};
+use tuberry_storage::{open_logins, projects};
 
 /// How long the request waits for a code.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,7 +36,8 @@ pub(in crate::http) struct Started {
     login_expires_at: DateTime<Utc>,
 }
 
-/// 201 with the code; 503 when there is none in time (the login is cancelled then); 409 where the project cannot receive messages yet.
+/// 201 with the code; 503 when there is none in time (the login is cancelled then); 409 where the project cannot receive messages yet, or
+/// newer logins of the project took this one's place; 429 when the tenant has too many open.
 pub(in crate::http) async fn start(
     State(state): State<AppState>,
     tenant: Tenant,
@@ -53,6 +54,10 @@ pub(in crate::http) async fn start(
     let expires_at = Utc::now() + state.login_lifetime;
     let login = NewLogin { id: unguessable_id(), client: tenant.client, project: project.id, expires_at };
     let mut tx = state.store.begin().await?;
+    if !open_logins::make_room(&mut tx, login.client, login.project).await? {
+        let wait = Duration::from_secs(30);
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "Слишком много одновременных входов").retry_after(wait));
+    }
     let number = logins::create(&mut tx, &login).await?;
     enqueue(&mut tx, &StartLogin { login: number }).await?;
     tx.commit().await?;
@@ -65,16 +70,17 @@ pub(in crate::http) async fn start(
             let body = Started { login_id: row.id, qr_url, expires_at: row.token_expires_at, login_expires_at: row.expires_at };
             Ok((StatusCode::CREATED, axum::Json(body)))
         }
-        None => Err(give_up(&state, &login, number, row.error).await?),
+        None => Err(give_up(&state, &login, row).await?),
     }
 }
 
-async fn give_up(state: &AppState, login: &NewLogin, number: LoginNumber, error: Option<String>) -> Result<Problem, Problem> {
+async fn give_up(state: &AppState, login: &NewLogin, row: Login) -> Result<Problem, Problem> {
     let mut tx = state.store.begin().await?;
     logins::cancel(&mut tx, login.client, &login.id).await?;
     tx.commit().await?;
-    tracing::warn!(login = number.0, "no QR code in time");
-    Ok(match error {
+    tracing::warn!(login = row.number.0, "no QR code in time");
+    Ok(match row.error {
+        Some(error) if row.stage == LoginStage::Cancelled => Problem::conflict(error),
         Some(error) => Problem::unavailable(error),
         None => Problem::unavailable("Telegram не выдал QR-код: попробуйте ещё раз").retry_after(Duration::from_secs(5)),
     })

@@ -1,6 +1,6 @@
 //! `POST /api/projects`.
 
-use super::{bind_bot, name, unknown};
+use super::{bind_bot, lock_bot, name, unknown};
 use crate::http::auth::Tenant;
 use crate::http::extract::{Json, line};
 use crate::http::{AppState, Problem};
@@ -26,9 +26,12 @@ pub(in crate::http) async fn create(
     let name = name(&request.name)?;
     let description = request.description.map(|text| line(&text, 2000)).transpose()?;
     let mut tx = state.store.begin().await?;
+    if let Some(bot) = request.bot_id {
+        lock_bot(&mut tx, tenant.client, bot).await?;
+    }
     let id = projects::create(&mut tx, tenant.client, &name, description.as_deref()).await?;
-    if request.bot_id.is_some() {
-        bind_bot(&state, &mut tx, tenant.client, id, request.bot_id).await?;
+    if let Some(bot) = request.bot_id {
+        bind_bot(&mut tx, id, bot).await?;
     }
     tx.commit().await?;
     let project = projects::find(state.store.pool(), tenant.client, id).await?.ok_or_else(unknown)?;

@@ -8,8 +8,8 @@ pub(super) use create::create;
 pub(super) use read::{list, read};
 pub(super) use update::update;
 
+use super::Problem;
 use super::extract::line;
-use super::{AppState, Problem};
 use tuberry_domain::{BotId, ClientId, ProjectId};
 use tuberry_storage::{Tx, bots, projects};
 
@@ -22,18 +22,16 @@ fn name(text: &str) -> Result<String, Problem> {
     if name.is_empty() { Err(Problem::invalid("Название не может быть пустым")) } else { Ok(name) }
 }
 
-/// Binds a bot of the tenant, or none.
-async fn bind_bot(
-    state: &AppState,
-    tx: &mut Tx,
-    client: ClientId,
-    project: ProjectId,
-    bot: Option<BotId>,
-) -> Result<(), Problem> {
-    if let Some(bot) = bot {
-        let known = bots::find(state.store.pool(), client, bot).await?;
-        known.ok_or_else(|| Problem::not_found("Бот не найден"))?;
+/// Locks a bot of the tenant, before the project that is to be bound to it.
+async fn lock_bot(tx: &mut Tx, client: ClientId, bot: BotId) -> Result<(), Problem> {
+    match bots::lock(tx, client, bot).await? {
+        true => Ok(()),
+        false => Err(Problem::not_found("Бот не найден")),
     }
+}
+
+/// Binds a locked bot.
+async fn bind_bot(tx: &mut Tx, project: ProjectId, bot: BotId) -> Result<(), Problem> {
     match projects::bind_bot(tx, project, bot).await? {
         true => Ok(()),
         false => Err(Problem::conflict("Бот уже подключён к другому проекту")),

@@ -1,6 +1,6 @@
 //! `PATCH /api/projects/{id}`.
 
-use super::{bind_bot, name, unknown};
+use super::{bind_bot, lock_bot, name, unknown};
 use crate::http::auth::Tenant;
 use crate::http::extract::{Json, PathId, given, line};
 use crate::http::{AppState, Problem};
@@ -30,11 +30,16 @@ pub(in crate::http) async fn update(
         description: change.description.map(|text| line(&text, 2000)).transpose()?,
     };
     let mut tx = state.store.begin().await?;
+    if let Some(Some(bot)) = change.bot_id {
+        lock_bot(&mut tx, tenant.client, bot).await?;
+    }
     if !projects::update(&mut tx, tenant.client, project, &fields).await? {
         return Err(unknown());
     }
-    if let Some(bot) = change.bot_id {
-        bind_bot(&state, &mut tx, tenant.client, project, bot).await?;
+    match change.bot_id {
+        Some(Some(bot)) => bind_bot(&mut tx, project, bot).await?,
+        Some(None) => projects::take_bot(&mut tx, project).await?,
+        None => {}
     }
     tx.commit().await?;
     projects::find(state.store.pool(), tenant.client, project).await?.map(axum::Json).ok_or_else(unknown)
