@@ -58,6 +58,27 @@ async fn limits_refusals_and_lost_answers_of_the_bot_api_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_is_not_overtaken() {
+    let stack = Stack::start(Setup { workers: 2, ..Setup::default() }).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "0").await;
+    mirrored(&stack, "Иван", &["💬 Иван: 0"]).await;
+    let topic = stack.topic("Иван").await;
+    let fault = json!({ "kind": "bot_error", "method": "sendMessage", "status": 502, "description": "Bad Gateway", "times": 3 });
+    stack.control("POST", "/faults", fault).await;
+    let fault = json!({ "kind": "rpc_error", "user": anna.0, "method": "messages.sendMessage", "code": 500, "message": "RPC_CALL_FAIL", "times": 3 });
+    stack.control("POST", "/faults", fault).await;
+    for text in ["1", "2", "3", "4"] {
+        stack.write(ivan, anna, text).await;
+        stack.answer(&topic, text).await;
+    }
+    mirrored(&stack, "Иван", &["0", "1", "2", "3", "4"].map(|text| format!("💬 Иван: {text}")).each_ref().map(String::as_str))
+        .await;
+    received(&stack, ivan, anna, &["1", "2", "3", "4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
     let stack = Stack::start(Setup::default()).await;
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
