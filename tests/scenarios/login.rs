@@ -61,7 +61,9 @@ async fn a_code_is_renewed_until_it_is_scanned() {
     let anna = stack.person("Анна").await;
     let (id, first) = stack.start_login().await;
     let mut seen = vec![first];
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while seen.len() < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "the code is not renewed: {seen:?}");
         let login = stack.login(&id).await;
         let url = login["qr_url"].as_str().unwrap_or_default().to_owned();
         if !url.is_empty() && !seen.contains(&url) {

@@ -29,7 +29,7 @@ pub async fn home(tx: &mut Tx, account: AccountId) -> Result<Option<Home>> {
            from personal_telegram_accounts a
            join projects p on p.id = a.project_id
            left join bots b on b.id = p.bot_id
-          where a.id = $1",
+          where a.id = $1 for key share of a, p",
         account.0
     )
     .fetch_optional(tx.conn())

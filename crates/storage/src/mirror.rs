@@ -228,11 +228,12 @@ pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId) -> Result<
     Ok(pending.fetch_one(tx.conn()).await?)
 }
 
-/// Remembers a topic that was just created.
+/// Remembers a topic that was just created. Our row is locked before the shared one, as everywhere.
 pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic: ThreadId, title: &str) -> Result<()> {
     sqlx::query!(
-        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1)
-         update dialogs set telegram_topic_id = $3, telegram_chat_id = $2, topic_intro_sent = true, updated_at = now() at time zone 'utc' where id = $1",
+        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1 returning dialog_id)
+         update dialogs set telegram_topic_id = $3, telegram_chat_id = $2, topic_intro_sent = true, updated_at = now() at time zone 'utc'
+           from ours where id = ours.dialog_id",
         dialog.0,
         group.to_string(),
         topic.to_string(),
@@ -246,8 +247,9 @@ pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic
 /// Forgets a topic that somebody deleted.
 pub async fn topic_gone(pool: &PgPool, dialog: DialogId, topic: ThreadId) -> Result<()> {
     sqlx::query!(
-        "with ours as (update personal_telegram_dialogs set topic_title = null where dialog_id = $1)
-         update dialogs set telegram_topic_id = null, updated_at = now() at time zone 'utc' where id = $1 and telegram_topic_id = $2",
+        "with ours as (update personal_telegram_dialogs set topic_title = null where dialog_id = $1 returning dialog_id)
+         update dialogs set telegram_topic_id = null, updated_at = now() at time zone 'utc'
+           from ours where id = ours.dialog_id and telegram_topic_id = $2",
         dialog.0,
         topic.to_string()
     )
