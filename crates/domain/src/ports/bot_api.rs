@@ -86,10 +86,10 @@ pub enum BotError {
     /// Any other 4xx: a repeat will not help.
     #[error("refused: {0}")]
     Refused(String),
-    /// Telegram answered 5xx, or could not be reached at all: nothing was done.
+    /// Telegram could not be reached at all: nothing was done.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// The connection broke or timed out after the request was sent: nobody knows whether it was executed.
+    /// The connection broke or timed out after the request was sent, or a 5xx came back: nobody knows whether it was executed.
     #[error("the answer was lost: {0}")]
     Lost(String),
 }

@@ -47,7 +47,7 @@ pub(super) fn refusal(code: u16, description: &str, parameters: &ResponseParamet
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
     let text: String = description.chars().take(200).collect();
     match code {
-        500.. => BotError::Unavailable(text),
+        500.. => BotError::Lost(text),
         _ if says(&TOPIC_NOT_FOUND) => BotError::TopicNotFound,
         _ if says(&TOPIC_CLOSED) => BotError::TopicClosed,
         _ if says(&NOT_MODIFIED) => BotError::NotModified,
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(plain(400, "Bad Request: message is too long"), BotError::Refused("Bad Request: message is too long".into()));
         let conflict = "Conflict: can't use getUpdates method while webhook is active";
         assert_eq!(plain(409, conflict), BotError::Conflict(conflict.into()));
-        assert_eq!(plain(502, "Bad Gateway"), BotError::Unavailable("Bad Gateway".into()));
+        assert_eq!(plain(502, "Bad Gateway"), BotError::Lost("Bad Gateway".into()));
     }
 
     #[test]

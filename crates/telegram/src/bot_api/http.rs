@@ -95,9 +95,8 @@ fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, BotEr
             Err(refusal(error_code.unwrap_or(status.as_u16()), &description, &parameters))
         }
         // Not from the Bot API itself, but from what stands before it.
-        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Err(BotError::Unavailable(format!("status {}", status.as_u16())))
-        }
+        _ if status == StatusCode::TOO_MANY_REQUESTS => Err(BotError::Unavailable(format!("status {}", status.as_u16()))),
+        _ if status.is_server_error() => Err(BotError::Lost(format!("status {}", status.as_u16()))),
         _ => Err(BotError::Lost(format!("an unreadable answer with status {}", status.as_u16()))),
     }
 }
@@ -125,7 +124,7 @@ mod tests {
         assert_eq!(read::<i64>(StatusCode::OK, br#"{"ok":true,"result":5}"#), Ok(5));
         let error = br#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#;
         assert_eq!(read::<i64>(StatusCode::BAD_REQUEST, error), Err(BotError::TopicClosed));
-        assert!(matches!(read::<i64>(StatusCode::BAD_GATEWAY, b"<html>"), Err(BotError::Unavailable(_))));
+        assert!(matches!(read::<i64>(StatusCode::BAD_GATEWAY, b"<html>"), Err(BotError::Lost(_))));
         assert!(matches!(read::<i64>(StatusCode::OK, br#"{"ok":true,"resu"#), Err(BotError::Lost(_))));
     }
 }
