@@ -105,13 +105,6 @@ pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet
     Ok(())
 }
 
-/// The sealed session, if the account has one.
-pub async fn sealed_session(pool: &PgPool, account: AccountId) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!("select sealed from personal_telegram_sessions where account_id = $1", account.0)
-        .fetch_optional(pool)
-        .await?)
-}
-
 /// The update state from which the account's connection goes on; `None` for an account that has none yet.
 pub async fn update_state(pool: &PgPool, account: AccountId) -> Result<Option<UpdateState>> {
     let Some(row) =
@@ -208,7 +201,7 @@ pub async fn mark_trouble(pool: &PgPool, account: AccountId, text: &str) -> Resu
 pub struct Tombstone {
     /// The account that is gone.
     pub account: AccountId,
-    /// Its session, sealed as [`sealed_session`] gave it.
+    /// Its session, sealed as [`store_session`] took it.
     pub sealed: String,
 }
 

@@ -226,11 +226,6 @@ impl Queue {
         &self.shared.statistics
     }
 
-    /// Whether this process' lease is renewed in time: false while the database is out of reach.
-    pub fn is_healthy(&self) -> bool {
-        self.shared.lease_is_fresh()
-    }
-
     /// Writes the outcomes that are still to be written and ends the engine; waits 12 s at most.
     pub(super) async fn stop(&self) {
         self.shared.stop_claiming();
