@@ -1,7 +1,7 @@
 //! Small durable calls of a managing bot outside of dialogs: `answer-getid` and `delete-service-message`.
 
 use crate::context::{Context, wait_for};
-use crate::{Job, JobError, Policy, Unique};
+use crate::{Job, JobError, Policy, Subject, Unique};
 use serde::{Deserialize, Serialize};
 use tuberry_domain::ports::{BotError, SendTopicMessage};
 use tuberry_domain::text::FormattedText;
@@ -29,6 +29,10 @@ impl Job<Context> for AnswerGetid {
 
     fn unique_key(&self) -> Option<Unique> {
         Some(Unique::ForEver(format!("{}:{}:{}", self.bot, self.chat, self.message)))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Bot(self.bot)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
@@ -65,6 +69,10 @@ impl Job<Context> for DeleteServiceMessage {
 
     fn unique_key(&self) -> Option<Unique> {
         Some(Unique::WhileLive(format!("{}:{}:{}", self.bot, self.chat, self.message)))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Bot(self.bot)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

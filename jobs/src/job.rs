@@ -3,7 +3,7 @@
 use crate::queue::enqueue;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
-use tuberry_domain::AccountId;
+use tuberry_domain::{AccountId, BotId, ClientId, DialogId, LoginNumber, MessageId};
 use tuberry_storage::Tx;
 
 /// A durable action: one file per job, named after it. `C` is what jobs may use (the product's context; tests bring their own).
@@ -30,8 +30,52 @@ pub trait Job<C = crate::Context>: Serialize + DeserializeOwned + Send + Sync + 
         None
     }
 
+    /// The higher ones start first among jobs that could start now. Within an ordering key it changes nothing.
+    fn priority(&self) -> i32 {
+        0
+    }
+
+    /// What the job is about: decides which tenant sees it.
+    fn subject(&self) -> Subject {
+        Subject::Service
+    }
+
     /// Does the work. It may be run again after a crash: re-read state first, and take what is gone or finished for success.
     fn run(self, cx: &C) -> impl Future<Output = Result<(), JobError>> + Send;
+}
+
+/// What a job is about. The row keeps the tenant, the account and the dialog that follow from it when the job is enqueued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Nobody's in particular: only the platform's administrator sees it.
+    Service,
+    /// A dialog.
+    Dialog(DialogId),
+    /// A message of a dialog.
+    Message(MessageId),
+    /// An account.
+    Account(AccountId),
+    /// A login.
+    Login(LoginNumber),
+    /// A managing bot.
+    Bot(BotId),
+    /// Something of a tenant that has no row any more.
+    Client(ClientId),
+}
+
+impl Subject {
+    /// As `queue.whose` numbers them.
+    pub(crate) fn numbers(self) -> (i16, i32) {
+        match self {
+            Self::Service => (0, 0),
+            Self::Dialog(id) => (1, id.0),
+            Self::Message(id) => (2, id.0),
+            Self::Account(id) => (3, id.0),
+            Self::Login(number) => (4, number.0),
+            Self::Bot(id) => (5, id.0),
+            Self::Client(id) => (6, id.0),
+        }
+    }
 }
 
 /// How often and how long a kind is tried.

@@ -2,12 +2,12 @@
 
 use crate::context::{Context, session_place};
 use crate::fence::while_held;
-use crate::{Job, JobError, Policy};
+use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::ports::{ClaimError, KeyClass, LoginError, Reuse};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, SealError, TombstoneId};
+use tuberry_domain::{AccountId, ClientId, SealError, TombstoneId};
 use tuberry_storage::accounts;
 
 /// The job.
@@ -17,6 +17,9 @@ pub struct LogOut {
     pub tombstone: TombstoneId,
     /// The account that was removed.
     pub account: AccountId,
+    /// Whose it was.
+    #[serde(default)]
+    pub client: Option<ClientId>,
 }
 
 impl Job<Context> for LogOut {
@@ -26,6 +29,10 @@ impl Job<Context> for LogOut {
 
     fn ordering_key(&self) -> Option<String> {
         Some(format!("account:{}", self.account))
+    }
+
+    fn subject(&self) -> Subject {
+        self.client.map_or(Subject::Account(self.account), Subject::Client)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::topic::Topic;
-use crate::{Job, JobError, Policy};
+use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use tuberry_domain::MessageId;
 use tuberry_domain::ports::BotError;
@@ -18,6 +18,10 @@ pub struct MarkReply {
 impl Job<Context> for MarkReply {
     const KIND: &'static str = "mark-reply";
     const POLICY: Policy = Policy { concurrency: 8, ..Policy::DEFAULT };
+
+    fn subject(&self) -> Subject {
+        Subject::Message(self.message)
+    }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let Some(subject) = replies::notice_subject(cx.store.pool(), self.message).await? else { return Ok(()) };

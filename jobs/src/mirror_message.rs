@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::topic::{PERSISTENT, Topic};
-use crate::{Job, JobError, Policy};
+use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::content::shown;
@@ -40,6 +40,10 @@ impl Job<Context> for MirrorMessage {
 
     fn ordering_key(&self) -> Option<String> {
         Some(format!("mirror:{}", self.dialog))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Message(self.message)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

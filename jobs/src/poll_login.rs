@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::login::{Step, commit};
 use crate::start_login::{LOGIN_POLICY, login_key};
-use crate::{Job, JobError, Policy, Unique, enqueue};
+use crate::{Job, JobError, Policy, Subject, Unique, enqueue};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -41,6 +41,10 @@ impl Job<Context> for PollLogin {
 
     fn unique_key(&self) -> Option<Unique> {
         Some(Unique::WhileLive(format!("{}:{}", self.login, self.step)))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Login(self.login)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

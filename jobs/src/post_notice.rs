@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::topic::Topic;
-use crate::{Job, JobError, Policy, Unique};
+use crate::{Job, JobError, Policy, Subject, Unique};
 use serde::{Deserialize, Serialize};
 use tuberry_domain::MessageId;
 use tuberry_domain::ports::{BotError, SendTopicMessage};
@@ -34,6 +34,10 @@ impl Job<Context> for PostNotice {
 
     fn unique_key(&self) -> Option<Unique> {
         Some(Unique::WhileLive(format!("{}:{:?}", self.message, self.notice)))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Message(self.message)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

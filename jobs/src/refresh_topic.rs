@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::topic::Topic;
-use crate::{Job, JobError, Policy, Unique, enqueue_in};
+use crate::{Job, JobError, Policy, Subject, Unique, enqueue_in};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::DialogId;
@@ -35,6 +35,10 @@ impl Job<Context> for RefreshTopic {
 
     fn unique_key(&self) -> Option<Unique> {
         Some(Unique::WhileWaiting(self.dialog.to_string()))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Dialog(self.dialog)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

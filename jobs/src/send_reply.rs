@@ -5,7 +5,7 @@ use crate::mark_reply::MarkReply;
 use crate::post_notice::{Notice, PostNotice};
 use crate::refresh_topic::{self, RefreshTopic};
 use crate::topic::PERSISTENT;
-use crate::{Job, JobError, Policy, enqueue};
+use crate::{Job, JobError, Policy, Subject, enqueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::ports::{CallError, OutgoingText, Sent};
@@ -39,6 +39,10 @@ impl Job<Context> for SendReply {
 
     fn affinity(&self) -> Option<AccountId> {
         Some(self.account)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Message(self.message)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::login::Step;
 use crate::poll_login::{PollLogin, absorb};
-use crate::{Job, JobError, Policy};
+use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::LoginNumber;
@@ -37,6 +37,10 @@ impl Job<Context> for StartLogin {
 
     fn ordering_key(&self) -> Option<String> {
         login_key(self.login)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Login(self.login)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

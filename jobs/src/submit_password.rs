@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::login::{Step, too_many_attempts};
 use crate::start_login::{LOGIN_POLICY, login_key};
-use crate::{Job, JobError, Policy};
+use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use tuberry_domain::LoginNumber;
 use tuberry_domain::login::{LoginStage, WRONG_PASSWORD};
@@ -22,6 +22,10 @@ impl Job<Context> for SubmitPassword {
 
     fn ordering_key(&self) -> Option<String> {
         login_key(self.login)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Login(self.login)
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::post_notice::{Notice, PostNotice};
 use crate::{Job, JobError, Policy, Unique, enqueue, queue};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tuberry_storage::{Store, leases, limits, logins, replies, sync, workers};
 
 /// Time between two ticks.
@@ -55,9 +55,16 @@ impl Job<Context> for SyncAccounts {
         limits::purge(pool).await?;
         logins::purge(pool).await?;
         leases::forget_finished(&cx.store, SPENT_LEASE).await?;
-        queue::purge(pool, RETENTION, 2000).await?;
-        Ok(())
+        purge_jobs(&cx.store).await
     }
+}
+
+/// Small batches, as many as a tick has time for: each is a short transaction, and what is left waits for the next tick.
+async fn purge_jobs(store: &Store) -> Result<(), JobError> {
+    const BATCH: u32 = 2000;
+    let begun = Instant::now();
+    while begun.elapsed() < INTERVAL / 3 && queue::purge(store.pool(), RETENTION, BATCH).await? == u64::from(BATCH) {}
+    Ok(())
 }
 
 /// Replies that slipped past the end of their account.

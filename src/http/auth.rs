@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tuberry_domain::{ClientId, UserId};
+use tuberry_jobs::queue::control::Hand;
 use tuberry_storage::users::{self, ActiveUser, Role};
 
 /// The layer before protected routes.
@@ -28,6 +29,42 @@ pub(super) async fn require(State(state): State<AppState>, mut request: Request,
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whose jobs a user may see and touch: the platform's administrator (an admin without a client) everybody's, owners and admins their own
+/// tenant's, managers nobody's (403).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JobsReach(pub Hand);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobsReach {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let user = parts.extensions.get::<ActiveUser>().ok_or_else(|| Problem::unauthorized("Войдите в систему"))?;
+        match (user.role, user.client) {
+            (Role::Manager, _) => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: задания видят владелец и администратор"))
+            }
+            (Role::Owner, None) => Err(Problem::bad_request("Пользователь не привязан к клиенту")),
+            (Role::Owner | Role::Admin, client) => Ok(Self(Hand { user: user.id, client })),
+        }
+    }
+}
+
+/// The platform's administrator. 403 for everybody else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Platform(pub Hand);
+
+impl<S: Send + Sync> FromRequestParts<S> for Platform {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let JobsReach(hand) = JobsReach::from_request_parts(parts, state).await?;
+        match hand.client {
+            None => Ok(Self(hand)),
+            Some(_) => Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: только для администратора платформы")),
+        }
+    }
 }
 
 /// The tenant for whom a request acts. 400 for a user without one.

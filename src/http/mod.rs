@@ -9,6 +9,7 @@ mod bots;
 mod dialogs;
 mod extract;
 mod health;
+mod jobs;
 mod logins;
 mod page;
 mod problem;
@@ -108,5 +109,14 @@ fn protected(state: &AppState) -> Router<AppState> {
         .route("/api/telegram-chats", get(telegram_chats::list))
         .route("/api/dialogs", get(dialogs::list))
         .route("/api/dialogs/{id}/messages", get(dialogs::messages))
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/kinds", get(jobs::kinds))
+        .route("/api/jobs/kinds/{kind}/pause", post(jobs::pause))
+        .route("/api/jobs/kinds/{kind}/resume", post(jobs::resume))
+        .route("/api/jobs/retry", post(jobs::retry_all))
+        .route("/api/jobs/{id}", get(jobs::read).delete(jobs::delete))
+        .route("/api/jobs/{id}/retry", post(jobs::retry))
+        .route("/api/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/api/jobs/{id}/run-now", post(jobs::run_now))
         .route_layer(middleware::from_fn_with_state(state.clone(), auth::require))
 }

@@ -1,5 +1,5 @@
-//! What happens around every request: an id (`x-request-id`, taken over from a proxy or made here), a time limit, and one line in the
-//! log, which holds the route's pattern and never the path itself (webhook paths hold secrets).
+//! What happens around every request: an id (`x-request-id`) and a trace context (`traceparent`), taken over from a proxy or made here, which the
+//! jobs that it causes carry on; a time limit; and one line in the log, which holds the route's pattern and never the path itself (webhook paths hold secrets).
 
 use super::Problem;
 use axum::extract::{MatchedPath, Request};
@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
+use tuberry_jobs::Origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,8 +20,10 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(fresh_id);
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let span = tracing::info_span!("http", %method, route, request_id = id.to_str().unwrap_or_default());
-    async {
+    let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
+    let origin = Origin::of_request(id.to_str().unwrap_or_default(), parent);
+    let span = tracing::info_span!("http", %method, route, request_id = origin.request_id, trace_id = origin.trace_id());
+    let handled = async {
         let started = Instant::now();
         let mut response = match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
             Ok(response) => response,
@@ -34,9 +37,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
             tracing::debug!(status, milliseconds, "answered");
         }
         response
-    }
-    .instrument(span)
-    .await
+    };
+    origin.scope(handled).instrument(span).await
 }
 
 fn is_sane(id: &HeaderValue) -> bool {

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::AccountId;
+use tuberry_domain::{AccountId, UserId};
+use tuberry_jobs::queue::control::{self, Hand};
 use tuberry_jobs::queue::{Config, Queue, Runner};
 use tuberry_jobs::{Backoff, Job, JobError, Policy, Unique};
+use tuberry_storage::Tx;
 
 /// What a run of [`Act`] does at last.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -254,6 +256,14 @@ pub async fn put_all(database: &Database, jobs: &[Act]) -> u64 {
     let new = tuberry_jobs::enqueue_all(&mut tx, jobs).await.unwrap();
     tx.commit().await.unwrap();
     new
+}
+
+/// The platform's administrator at work.
+pub const HAND: Hand = Hand { user: UserId(1), client: None };
+
+/// Retries a dead job by hand.
+pub async fn retry(tx: &mut Tx, id: &str) -> bool {
+    control::retry(tx, HAND, id).await.unwrap().expect("the job exists")
 }
 
 /// A row of the table, by the job's number.

@@ -144,8 +144,11 @@ async fn a_graceful_stop_waits_for_what_runs_and_gives_back_the_rest_without_an_
     put_all(&database, &jobs).await;
     let running = Running::start(config(&database.url), &log);
     let queue = running.queue.clone();
-    wait_until(SOON, "long jobs", async || log.runs().iter().any(|run| run.n >= 700).then_some(())).await;
-    let claimed = queue.statistics().claimed.load(Ordering::SeqCst);
+    let claimed = wait_until(SOON, "long jobs, some of which wait", async || {
+        let (claimed, runs) = (queue.statistics().claimed.load(Ordering::SeqCst), log.runs());
+        (claimed > runs.len() as u64 && runs.iter().any(|run| run.n >= 700)).then_some(claimed)
+    })
+    .await;
     running.stop().await;
     let ran = log.runs().len();
     assert!(claimed > ran as u64, "{claimed} claimed, {ran} ran: nothing waited in the process");

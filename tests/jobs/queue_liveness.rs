@@ -36,13 +36,16 @@ async fn a_job_whose_wake_up_was_lost_starts_with_the_next_sweep() {
     wait_status(pool, 1, "Done").await;
     // As if the producer had been killed between its commit and its wake-up: the same rows without Tx.
     for n in [2, 3] {
-        sqlx::query("select queue.enqueue('test-act', array[$1], array[convert_to($2, 'utf8')], array[null], array[''], array[0::smallint], array[null], $3, null, 3, 20, null)")
-            .bind(format!("lost-{n}"))
-            .bind(serde_json::to_string(&Act::n(n)).unwrap())
-            .bind((n == 3).then_some(0.5))
-            .execute(pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "select queue.enqueue('test-act', array[$1], array[convert_to($2, 'utf8')], array[null], array[''], array[0],
+             array[0::smallint], array[null], array[0::smallint], array[0], $3, null, 3, 20, null, '{}')",
+        )
+        .bind(format!("lost-{n}"))
+        .bind(serde_json::to_string(&Act::n(n)).unwrap())
+        .bind((n == 3).then_some(0.5))
+        .execute(pool)
+        .await
+        .unwrap();
     }
     let begun = Instant::now();
     wait_count(pool, "status = 'Done'", 3, SOON).await;

@@ -1,12 +1,12 @@
 //! Order: jobs of one key run one at a time in the order of their commit, whatever happens to them.
 
+use super::queue_kit::retry;
 use super::queue_kit::*;
 use super::queue_processes::*;
 use crate::support::{database, wait_until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use tuberry_jobs::queue::retry_dead;
 
 const SOON: Duration = Duration::from_secs(20);
 const FINISHED: &str = "status in ('Done', 'Killed', 'Failed')";
@@ -77,14 +77,14 @@ async fn a_dead_job_retried_by_hand_goes_ahead_of_all_that_wait_in_its_key() {
     let mut tx = database.store.begin().await.unwrap();
     for n in [2, 1] {
         let id = row(pool, n).await.id;
-        assert!(retry_dead(&mut tx, &id).await.unwrap());
+        assert!(retry(&mut tx, &id).await);
     }
     tx.commit().await.unwrap();
     wait_count(pool, "status = 'Done'", 4, SOON).await;
     assert_eq!(log.started(), [1, 2, 3, 1, 2, 3, 4]);
     let mut tx = database.store.begin().await.unwrap();
     let id = row(pool, 1).await.id;
-    assert!(!retry_dead(&mut tx, &id).await.unwrap(), "it is not dead any more");
+    assert!(!retry(&mut tx, &id).await, "it is not dead any more");
     running.stop().await;
 }
 
@@ -104,7 +104,7 @@ async fn a_dead_job_retried_while_a_later_one_runs_comes_next_even_if_that_one_h
     wait_status(pool, 2, "Running").await;
     let mut tx = database.store.begin().await.unwrap();
     let id = row(pool, 1).await.id;
-    assert!(retry_dead(&mut tx, &id).await.unwrap());
+    assert!(retry(&mut tx, &id).await);
     tx.commit().await.unwrap();
     wait_count(pool, "status = 'Done'", 3, SOON).await;
     assert_eq!(log.started(), [1, 2, 1, 2, 3]);

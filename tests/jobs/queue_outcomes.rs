@@ -3,7 +3,7 @@
 use super::queue_kit::*;
 use crate::support::{database, wait_until};
 use std::time::Duration;
-use tuberry_jobs::queue::counts;
+use tuberry_jobs::queue::pages::counts;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -94,7 +94,7 @@ async fn a_job_of_an_unknown_kind_waits_holds_its_key_and_is_shown() {
     put(&database, &Act::n(4).key("k")).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(log.started(), [3]);
-    let counts = counts(pool, Duration::from_secs(9)).await.unwrap();
+    let counts = counts(pool, None, Duration::from_secs(9)).await.unwrap();
     let unknown: Vec<_> = counts.iter().filter(|kind| !kind.known).map(|kind| (kind.kind.as_str(), kind.ready)).collect();
     assert_eq!(unknown, [("from-the-future", 1)]);
     let known: Vec<_> = counts.iter().filter(|kind| kind.known).map(|kind| (kind.kind.as_str(), kind.held)).collect();

@@ -31,7 +31,7 @@ mod wake_ups;
 pub mod workers;
 
 pub use store::{Error, Result, Store, Tx};
-pub use wake_ups::WAKE_UP_CHANNEL;
+pub use wake_ups::{Pending as PendingWakeUps, WAKE_UP_CHANNEL};
 
 /// Our own migrations. The queue's columns stand on apalis' table: run `tuberry_jobs::queue::migrate`, which does both in order.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

@@ -1,9 +1,8 @@
 //! The connection pool and the transaction that wakes the queue after its commit.
 
-use crate::wake_ups::WakeUps;
+use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
@@ -54,7 +53,7 @@ impl Store {
 
     /// Begins a transaction, the only way to enqueue jobs.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx { inner: self.pool.begin().await?, wake: BTreeSet::new(), wake_ups: self.wake_ups.clone() })
+        Ok(Tx { inner: self.pool.begin().await?, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
     }
 }
 
@@ -62,7 +61,7 @@ impl Store {
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
-    wake: BTreeSet<String>,
+    wake: Pending,
     wake_ups: WakeUps,
 }
 
@@ -73,8 +72,8 @@ impl Tx {
     }
 
     /// Asks for a wake-up (a payload of the queue's channel) once this transaction has committed.
-    pub fn wake_after_commit(&mut self, payload: impl Into<String>) {
-        self.wake.insert(payload.into());
+    pub fn wake_after_commit(&mut self, payload: &str) {
+        self.wake.insert(payload);
     }
 
     /// Commits, then wakes the queue. A process killed in between delays its jobs until the next sweep (5 s at most).

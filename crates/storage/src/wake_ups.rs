@@ -4,30 +4,68 @@
 //! that notifies for all of its transactions, outside of them.
 
 use sqlx::PgPool;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 /// The channel that every queue process listens on.
 pub const WAKE_UP_CHANNEL: &str = "tuberry_jobs";
 
+/// Wake-ups that wait to be sent. Each is a subject, a tab and a number; of one subject the least number counts.
+#[derive(Clone, Debug, Default)]
+pub struct Pending(BTreeMap<String, i64>);
+
+impl Pending {
+    /// Adds a wake-up in the form in which it is sent. One without a number is dropped: nobody could read it.
+    pub fn insert(&mut self, wake_up: &str) {
+        if let Some((subject, number)) =
+            wake_up.rsplit_once('\t').and_then(|(subject, number)| Some((subject, number.parse().ok()?)))
+        {
+            self.add(subject.to_owned(), number);
+        }
+    }
+
+    fn add(&mut self, subject: String, number: i64) {
+        self.0.entry(subject).and_modify(|known| *known = number.min(*known)).or_insert(number);
+    }
+
+    /// Adds all of `more`.
+    pub fn extend(&mut self, more: Self) {
+        for (subject, number) in more.0 {
+            self.add(subject, number);
+        }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is to be sent.
+    pub fn payloads(&self) -> Vec<String> {
+        self.0.iter().map(|(subject, number)| format!("{subject}\t{number}")).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
-pub(crate) struct WakeUps(mpsc::UnboundedSender<BTreeSet<String>>);
+pub(crate) struct WakeUps(mpsc::UnboundedSender<Pending>);
 
 impl WakeUps {
     /// Starts the notifying task on the current runtime; it ends with the last clone of the sender.
     pub(crate) fn start(pool: PgPool) -> Self {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<BTreeSet<String>>();
+        let (sender, mut receiver) = mpsc::unbounded_channel::<Pending>();
         tokio::spawn(async move {
-            while let Some(mut payloads) = receiver.recv().await {
+            while let Some(mut pending) = receiver.recv().await {
                 while let Ok(more) = receiver.try_recv() {
-                    payloads.extend(more);
+                    pending.extend(more);
                 }
-                let payloads: Vec<String> = payloads.into_iter().collect();
-                let sent = sqlx::query("select pg_notify($1, payload) from unnest($2::text[]) payload")
-                    .bind(WAKE_UP_CHANNEL)
-                    .bind(&payloads)
-                    .execute(&pool)
-                    .await;
+                // A wake-up is worth nothing after a crash of the server: its commit need not wait for the disk.
+                let sent = sqlx::query(
+                    "select set_config('synchronous_commit', 'off', true), pg_notify($1, payload) from unnest($2::text[]) payload",
+                )
+                .bind(WAKE_UP_CHANNEL)
+                .bind(pending.payloads())
+                .execute(&pool)
+                .await;
                 if let Err(error) = sent {
                     tracing::debug!(%error, "wake-up not sent; the queue's sweep will find the jobs");
                 }
@@ -36,9 +74,26 @@ impl WakeUps {
         Self(sender)
     }
 
-    pub(crate) fn send(&self, payloads: BTreeSet<String>) {
-        if !payloads.is_empty() {
-            let _ = self.0.send(payloads);
+    pub(crate) fn send(&self, pending: Pending) {
+        if !pending.is_empty() {
+            let _ = self.0.send(pending);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_wake_ups_with_one_subject_the_least_number_is_sent() {
+        let mut pending = Pending::default();
+        for wake_up in ["send-reply\t7\t0\t30", "@\t9", "send-reply\t7\t0\t20", "send-reply\t7\t1\t40", "no number"] {
+            pending.insert(wake_up);
+        }
+        let mut more = Pending::default();
+        more.insert("@\t8");
+        pending.extend(more);
+        assert_eq!(pending.payloads(), ["@\t8", "send-reply\t7\t0\t20", "send-reply\t7\t1\t40"]);
     }
 }

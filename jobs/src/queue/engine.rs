@@ -4,7 +4,7 @@ mod step;
 
 use super::connection::Reconnect;
 use super::handle::{Config, Message, Shared};
-use super::hot::Hot;
+use super::hot::{Hot, Pair};
 use super::lease::Acknowledgement;
 use super::slots::Kind;
 use chrono::{DateTime, Utc};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tuberry_domain::AccountId;
+use tuberry_storage::PendingWakeUps;
 
 /// How long a stop tries to write the last outcomes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(super) struct Engine {
     /// Claimed and without a written outcome.
     known: HashSet<String>,
     /// Wake-ups for other processes.
-    outgoing: BTreeSet<String>,
+    outgoing: PendingWakeUps,
     /// The next scheduled job that anybody told of.
     due: Option<Instant>,
     /// The database's time at a time of ours.
@@ -58,7 +59,7 @@ impl Engine {
             hot: Hot::default(),
             outcomes: VecDeque::new(),
             known: HashSet::new(),
-            outgoing: BTreeSet::new(),
+            outgoing: PendingWakeUps::default(),
             due: None,
             clock: None,
             sweep_at: Instant::now(),
@@ -120,7 +121,7 @@ impl Engine {
     fn can_claim(&self) -> bool {
         !self.shared.stopping()
             && self.shared.lease_is_fresh()
-            && self.hot.any(|pair| self.kinds.get(pair.0).is_some_and(|kind| kind.may_claim()))
+            && self.hot.any(|pair| self.kinds.get(pair.kind).is_some_and(Kind::may_claim))
     }
 
     /// Waits until something is heard or due.
@@ -159,7 +160,7 @@ impl Engine {
             Message::Found(wake_ups) => {
                 for wake_up in wake_ups {
                     self.wake(&wake_up);
-                    self.outgoing.insert(wake_up);
+                    self.outgoing.insert(&wake_up);
                 }
             }
             Message::LookAgain => self.sweep_at = Instant::now(),
@@ -181,21 +182,32 @@ impl Engine {
         }
     }
 
-    /// See `queue.wake_up` for the form. What is not ours costs no statement.
+    /// The forms stand at the head of migration 0004. What is not ours costs no statement.
     fn wake(&mut self, wake_up: &str) {
-        if let Some(at) = wake_up.strip_prefix('@') {
-            if let Ok(at) = at.parse::<i64>() {
-                self.schedule(at);
+        let Some((subject, number)) = wake_up.rsplit_once('\t') else { return };
+        let Ok(number) = number.parse::<i64>() else { return };
+        let mut parts = subject.split('\t');
+        match (parts.next(), parts.next(), parts.next().map(str::parse)) {
+            (Some("@"), None, _) => self.schedule(number),
+            (Some("*"), None, _) => self.sweep_at = Instant::now(),
+            (Some(job), None, _) => {
+                if let Some(id) = job.strip_prefix('!') {
+                    self.shared.interrupt(id);
+                }
             }
-        } else if let Some((kind, lane)) = wake_up.split_once('\t') {
-            self.heat(kind, lane);
+            (Some(kind), Some(lane), Some(Ok(priority))) => {
+                if let Some(floor) = DateTime::from_timestamp_micros(number) {
+                    self.heat(kind, lane, priority, floor);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn heat(&mut self, kind: &str, lane: &str) -> bool {
+    fn heat(&mut self, kind: &str, lane: &str, priority: i32, floor: DateTime<Utc>) -> bool {
         let ours = self.kinds.get_key_value(kind).filter(|_| self.lanes.contains(lane));
         let Some((&kind, _)) = ours else { return false };
-        self.hot.insert((kind, lane.to_owned()));
+        self.hot.insert(Pair { kind, lane: lane.to_owned(), priority }, floor);
         true
     }
 
@@ -215,7 +227,7 @@ impl Engine {
         }
         self.lanes = lanes;
         let lanes = &self.lanes;
-        drop(self.hot.take(|pair| !lanes.contains(&pair.1)));
+        drop(self.hot.take(|pair| !lanes.contains(&pair.lane)));
         for kind in self.kinds.values() {
             kind.buffer.give_back(|lease, _| !lanes.contains(&lease.lane));
         }

@@ -2,6 +2,7 @@
 
 use super::statements;
 use crate::job::{Job, Unique, When};
+use crate::origin::Origin;
 use tuberry_storage::{Result, Tx};
 
 /// One batch in the column form that `queue.enqueue` takes.
@@ -13,6 +14,11 @@ pub(super) struct Rows {
     pub lanes: Vec<String>,
     pub unique_scopes: Vec<i16>,
     pub unique_keys: Vec<Option<String>>,
+    pub priorities: Vec<i32>,
+    /// Kinds of subjects as `queue.whose` numbers them, and their ids.
+    pub subjects: (Vec<i16>, Vec<i32>),
+    /// Names and values in turn, the same for all.
+    pub metadata: Vec<String>,
 }
 
 /// Inserts `jobs` in their order; tells how many were new.
@@ -32,12 +38,17 @@ pub(crate) async fn insert<'a, C, J: Job<C>>(tx: &mut Tx, jobs: impl IntoIterato
         };
         rows.unique_scopes.push(scope);
         rows.unique_keys.push(key);
+        rows.priorities.push(job.priority());
+        let (what, id) = job.subject().numbers();
+        rows.subjects.0.push(what);
+        rows.subjects.1.push(id);
     }
     if rows.ids.is_empty() {
         return Ok(0);
     }
+    rows.metadata = Origin::current().map(|origin| origin.to_metadata()).unwrap_or_default();
     let (inserted, wake_ups) = statements::enqueue(tx.conn(), J::KIND, &J::POLICY, &rows, when).await?;
-    for wake_up in wake_ups {
+    for wake_up in &wake_ups {
         tx.wake_after_commit(wake_up);
     }
     Ok(inserted)

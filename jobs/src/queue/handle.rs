@@ -4,14 +4,19 @@ use super::buffer::KindBuffer;
 use super::engine::Engine;
 use super::heartbeat::Heartbeat;
 use super::lease::Acknowledgement;
+use super::tally::Counter;
 use super::{heartbeat, listener};
 use sqlx::postgres::PgConnectOptions;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tuberry_domain::AccountId;
+
+/// A process that was silent for longer loses its running jobs.
+pub const LEASE: Duration = Duration::from_secs(9);
 
 /// How this process takes part in the queue.
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ impl Config {
         Ok(Self {
             database: url.parse()?,
             name: name.into(),
-            lease: Duration::from_secs(9),
+            lease: LEASE,
             renewal: Duration::from_millis(2500),
             reaping: Duration::from_secs(4),
             sweep: Duration::from_secs(5),
@@ -84,12 +89,15 @@ pub(super) enum Message {
 pub(super) struct Shared {
     pub name: String,
     pub statistics: Statistics,
+    pub tallies: Counter,
     pub owned: watch::Sender<BTreeSet<AccountId>>,
     pub renewed: watch::Sender<Instant>,
     /// Renew at once: there is a new kind, or the process ends.
     pub renew_now: Notify,
     inbox: mpsc::UnboundedSender<Message>,
     kinds: Mutex<BTreeMap<&'static str, Arc<KindBuffer>>>,
+    /// Ends the handlers that run here, by job.
+    handlers: Mutex<HashMap<String, CancellationToken>>,
     losses: watch::Sender<u64>,
     stopping: AtomicBool,
     stopped: AtomicBool,
@@ -157,8 +165,36 @@ impl Shared {
         }
     }
 
+    /// A handler starts.
+    pub(super) fn enter(self: &Arc<Self>, id: &str) -> Entered {
+        let asked_to_end = CancellationToken::new();
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), asked_to_end.clone());
+        Entered { shared: self.clone(), id: id.to_owned(), asked_to_end }
+    }
+
+    /// Somebody wants this job to end. It may be another process' job, or have ended.
+    pub(super) fn interrupt(&self, id: &str) {
+        if let Some(token) = self.handlers.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+            token.cancel();
+        }
+    }
+
     pub(super) fn count(counter: &AtomicU64, by: u64) {
         counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// A handler that runs here, until this is dropped.
+pub(super) struct Entered {
+    shared: Arc<Shared>,
+    id: String,
+    /// Cancelled when somebody wants the job to end.
+    pub asked_to_end: CancellationToken,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.shared.handlers.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
@@ -178,11 +214,13 @@ impl Queue {
         let shared = Arc::new(Shared {
             name: format!("{}-{}", config.name, ulid::Ulid::new()),
             statistics: Statistics::default(),
+            tallies: Counter::default(),
             owned: watch::channel(BTreeSet::new()).0,
             renewed: watch::channel(Instant::now()).0,
             renew_now: Notify::new(),
             inbox,
             kinds: Mutex::default(),
+            handlers: Mutex::default(),
             losses: watch::channel(0).0,
             stopping: AtomicBool::new(false),
             stopped: AtomicBool::new(false),

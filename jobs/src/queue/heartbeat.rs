@@ -44,6 +44,7 @@ impl Heartbeat {
                 () = self.shared.renew_now.notified() => {}
             }
             if self.shared.has_stopped() {
+                let _ = self.beat().await; // tells the last tallies
                 let kinds = self.kinds();
                 if let Some(connection) = &mut self.connection {
                     let left = in_time(Duration::from_secs(2), statements::leave(connection, &self.shared.name, &kinds)).await;
@@ -71,7 +72,17 @@ impl Heartbeat {
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let asked = Instant::now();
-        in_time(limit, statements::renew(connection, &self.shared.name, &kinds)).await?;
+        let tallies = self.shared.tallies.take();
+        let to_end = match in_time(limit, statements::renew(connection, &self.shared.name, &kinds, &tallies)).await {
+            Ok(to_end) => to_end,
+            Err(error) => {
+                self.shared.tallies.put_back(tallies);
+                return Err(error);
+            }
+        };
+        for id in to_end {
+            self.shared.interrupt(&id);
+        }
         Shared::count(&self.shared.statistics.statements, 1);
         // Counted from before the statement: the database's time is not earlier.
         self.shared.renewed.send_replace(asked);

@@ -50,6 +50,8 @@ pub(super) struct Lease {
     pub token: DateTime<Utc>,
     /// Attempts before this one.
     pub attempts: u32,
+    /// What the row says of the job's origin, names and values in turn.
+    pub metadata: Vec<String>,
     pub buffer: Arc<KindBuffer>,
     pub shared: Arc<Shared>,
     pub taken: AtomicBool,

@@ -4,12 +4,12 @@
 //! - [`Queue`] is this process' engine, on a thread of its own: it claims, acknowledges, renews leases and listens (`engine`, `heartbeat`,
 //!   `listener`), all by the functions of migration 0002 (`statements`).
 //! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
-//! - [`cancel_waiting`], [`retry_dead`], [`purge`], [`counts`] are for operators and for retention (`control`).
+//! - [`control`] is for operators, other jobs and retention; [`pages`] shows jobs to people.
 
 mod backend;
 mod buffer;
 mod connection;
-mod control;
+pub mod control;
 mod engine;
 pub(crate) mod enqueue;
 mod handle;
@@ -18,13 +18,15 @@ mod hot;
 mod lease;
 mod listener;
 mod migrate;
+pub mod pages;
 mod runner;
 mod service;
 mod slots;
 mod statements;
+mod tally;
 
-pub use control::{KindCounts, cancel_waiting, counts, purge, retry_dead};
-pub use handle::{Config, Queue, Statistics};
+pub use control::{cancel_waiting, purge};
+pub use handle::{Config, LEASE, Queue, Statistics};
 pub use migrate::migrate;
 pub use runner::Runner;
 

@@ -4,6 +4,7 @@ use super::buffer::SharedLease;
 use super::handle::Shared;
 use super::lease::{Lease, Outcome};
 use crate::job::{Job, JobError};
+use crate::origin::Origin;
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
 use futures::FutureExt;
@@ -79,6 +80,8 @@ enum Broken {
     Timeout,
     LeaseLost,
     Interrupted,
+    /// Somebody cancelled the job while it ran.
+    Cancelled,
 }
 
 async fn run<C: Send + Sync + 'static, J: Job<C>>(
@@ -88,9 +91,18 @@ async fn run<C: Send + Sync + 'static, J: Job<C>>(
     mut lost: tokio::sync::watch::Receiver<u64>,
 ) -> Result<Result<(), JobError>, Broken> {
     let job: J = serde_json::from_slice(&payload).map_err(|error| Broken::Payload(error.to_string()))?;
-    let span = tracing::info_span!("job", kind = J::KIND, id = %lease.id, attempt = lease.attempts + 1);
+    let entered = lease.shared.enter(&lease.id);
+    let origin = Origin::from_metadata(&lease.metadata).unwrap_or_else(Origin::fresh);
+    let span = tracing::info_span!(
+        "job",
+        kind = J::KIND,
+        id = %lease.id,
+        attempt = lease.attempts + 1,
+        request_id = origin.request_id,
+        trace_id = origin.trace_id()
+    );
     // A task of its own: a panic stays there, and handlers use all threads.
-    let mut handler = Handler(tokio::spawn(async move { job.run(&context).await }.instrument(span)));
+    let mut handler = Handler(tokio::spawn(origin.scope(async move { job.run(&context).await }).instrument(span)));
     tokio::select! {
         joined = &mut handler.0 => match joined {
             Ok(result) => Ok(result),
@@ -103,6 +115,7 @@ async fn run<C: Send + Sync + 'static, J: Job<C>>(
         },
         () = tokio::time::sleep(J::POLICY.timeout) => Err(Broken::Timeout),
         _ = lost.changed() => Err(Broken::LeaseLost),
+        () = entered.asked_to_end.cancelled() => Err(Broken::Cancelled),
     }
 }
 
@@ -120,6 +133,8 @@ fn settle<C, J: Job<C>>(lease: &Lease, ended: Result<Result<(), JobError>, Broke
         Err(Broken::Panic(message)) => (Outcome::Retry, backoff(), format!("panic: {message}")),
         Err(Broken::Timeout) => (Outcome::Retry, backoff(), format!("timed out after {:?}", J::POLICY.timeout)),
         Err(Broken::LeaseLost) => (Outcome::Lost, Duration::ZERO, "its process was silent".to_owned()),
+        // The reason that the row gets is that of who cancelled it.
+        Err(Broken::Cancelled) => (Outcome::Cancel, Duration::ZERO, "cancelled while it ran".to_owned()),
         Err(Broken::Interrupted) => (Outcome::GiveBack, Duration::ZERO, "the process stops".to_owned()),
     };
     match outcome {

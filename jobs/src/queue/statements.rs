@@ -1,12 +1,12 @@
 //! Every statement of the queue: thin calls of the functions in schema `queue` (migration 0002), typed at this border.
 
-use super::control::KindCounts;
 use super::enqueue::Rows;
 use super::hot::Pair;
 use super::lease::Acknowledgement;
+use super::tally::{Tallies, Tally};
 use crate::job::{Policy, When};
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use std::time::Duration;
 use tuberry_storage::WAKE_UP_CHANNEL;
 
@@ -25,19 +25,23 @@ pub(super) async fn enqueue(
     };
     let answer = sqlx::query!(
         r#"select inserted as "inserted!", wake_ups as "wake_ups!"
-             from queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"#,
+             from queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
         kind,
         &rows.ids,
         &rows.payloads,
         &rows.ordering_keys as &[Option<String>],
         &rows.lanes,
+        &rows.priorities,
         &rows.unique_scopes,
         &rows.unique_keys as &[Option<String>],
+        &rows.subjects.0,
+        &rows.subjects.1,
         delay,
         at,
         policy.max_attempts.map_or(i32::MAX, |n| i32::try_from(n).unwrap_or(i32::MAX)),
         i32::try_from(policy.lost_leases).unwrap_or(i32::MAX),
-        policy.deadline.map(|deadline| deadline.as_secs_f64())
+        policy.deadline.map(|deadline| deadline.as_secs_f64()),
+        &rows.metadata
     )
     .fetch_one(connection)
     .await?;
@@ -51,7 +55,8 @@ pub(super) struct Step<'a> {
     pub outcomes: &'a [Acknowledgement],
     /// Kinds with free slots, and how many.
     pub slots: Vec<(&'static str, i32)>,
-    pub pairs: &'a [Pair],
+    /// Pairs that may have ready jobs, and from which `run_at` on.
+    pub pairs: &'a [(Pair, DateTime<Utc>)],
     /// Lanes of which woken pairs may be claimed too.
     pub lanes: Vec<String>,
     pub lease: Duration,
@@ -64,22 +69,29 @@ pub(super) struct ClaimedRow {
     pub kind: String,
     pub lane: String,
     pub payload: Vec<u8>,
+    pub priority: i32,
     pub ordering_key: Option<String>,
     pub attempts: u32,
     pub token: DateTime<Utc>,
     pub run_at: DateTime<Utc>,
+    /// Names and values in turn.
+    pub metadata: Vec<String>,
 }
+
+/// A pair as the database names it, and a floor.
+pub(super) type Found = (String, String, i32, DateTime<Utc>);
 
 /// What one step answers.
 #[derive(Debug, Default)]
 pub(super) struct Stepped {
-    pub applied: Vec<String>,
+    /// Outcomes that are written, as numbered in `queue.finish`; 6: the job is dead.
+    pub applied: Vec<(String, i32)>,
     pub put_off: Vec<String>,
     pub claimed: Vec<ClaimedRow>,
     /// Pairs of which there may be more.
-    pub more: Vec<(String, String)>,
+    pub more: Vec<Found>,
     /// Pairs that became ready and were not asked for.
-    pub woken: Vec<(String, String)>,
+    pub woken: Vec<Found>,
     /// Kinds that this process may not claim before it has renewed its lease.
     pub stale: bool,
     /// From now to the next scheduled job, which may be negative (someone holds its row).
@@ -92,8 +104,8 @@ pub(super) struct Stepped {
 pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx::Result<Stepped> {
     let outcomes = step.outcomes;
     let rows = sqlx::query!(
-        r#"select tag as "tag!", id, kind, lane, payload, ordering_key, attempts, at, clock
-             from queue.step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#,
+        r#"select tag as "tag!", id, kind, lane, number, at, payload, ordering_key, metadata, clock, priority
+             from queue.step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
         step.worker,
         &outcomes.iter().map(|o| o.id.as_str()).collect::<Vec<_>>() as &[&str],
         &outcomes.iter().map(|o| format!("{}/{}", step.worker, o.kind)).collect::<Vec<_>>(),
@@ -104,8 +116,10 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
         &outcomes.iter().map(|o| o.ordering_key.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
         &step.slots.iter().map(|(kind, _)| *kind).collect::<Vec<_>>() as &[&str],
         &step.slots.iter().map(|(_, slots)| *slots).collect::<Vec<_>>(),
-        &step.pairs.iter().map(|(kind, _)| *kind).collect::<Vec<_>>() as &[&str],
-        &step.pairs.iter().map(|(_, lane)| lane.as_str()).collect::<Vec<_>>() as &[&str],
+        &step.pairs.iter().map(|(pair, _)| pair.kind).collect::<Vec<_>>() as &[&str],
+        &step.pairs.iter().map(|(pair, _)| pair.lane.as_str()).collect::<Vec<_>>() as &[&str],
+        &step.pairs.iter().map(|(pair, _)| pair.priority).collect::<Vec<_>>(),
+        &step.pairs.iter().map(|(_, floor)| *floor).collect::<Vec<_>>(),
         &step.lanes,
         step.lease.as_secs_f64()
     )
@@ -114,26 +128,31 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
     let mut stepped = Stepped::default();
     for row in rows {
         match (row.tag.as_str(), row.id, row.kind, row.lane) {
-            ("a", Some(id), ..) => stepped.applied.push(id),
+            ("a", Some(id), ..) => stepped.applied.push((id, row.number.unwrap_or_default())),
             ("d", Some(id), ..) => stepped.put_off.push(id),
             ("c", Some(id), Some(kind), Some(lane)) => {
                 let (Some(payload), Some(token), Some(run_at)) = (row.payload, row.at, row.clock) else {
                     return Err(sqlx::Error::Protocol("queue.step claimed a job without its payload".to_owned()));
                 };
-                let attempts = row.attempts.unwrap_or_default().unsigned_abs();
                 stepped.claimed.push(ClaimedRow {
                     id,
                     kind,
                     lane,
                     payload,
+                    priority: row.priority.unwrap_or_default(),
                     ordering_key: row.ordering_key,
-                    attempts,
+                    attempts: row.number.unwrap_or_default().unsigned_abs(),
                     token,
                     run_at,
+                    metadata: row.metadata.unwrap_or_default(),
                 });
             }
-            ("m", _, Some(kind), Some(lane)) => stepped.more.push((kind, lane)),
-            ("w", _, Some(kind), Some(lane)) => stepped.woken.push((kind, lane)),
+            ("m", _, Some(kind), Some(lane)) => {
+                stepped.more.extend(row.priority.zip(row.at).map(|(priority, floor)| (kind, lane, priority, floor)));
+            }
+            ("w", _, Some(kind), Some(lane)) => {
+                stepped.woken.extend(row.priority.zip(row.at).map(|(priority, floor)| (kind, lane, priority, floor)));
+            }
             ("s", ..) => stepped.stale = true,
             ("n", ..) => {
                 stepped.next = row.at.zip(row.clock).map(|(at, clock)| at - clock);
@@ -149,7 +168,7 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
 #[derive(Debug)]
 pub(super) struct Swept {
     /// All pairs of kind and lane with ready jobs.
-    pub pairs: Vec<(String, String)>,
+    pub pairs: Vec<Found>,
     /// From now to the next scheduled job.
     pub next: Option<chrono::TimeDelta>,
     /// The database's time.
@@ -158,11 +177,15 @@ pub(super) struct Swept {
 
 /// Runs `queue.sweep`.
 pub(super) async fn sweep(connection: &mut PgConnection) -> sqlx::Result<Swept> {
-    let found = sqlx::query!(r#"select kinds as "kinds!", lanes as "lanes!", next, clock as "clock!" from queue.sweep()"#)
-        .fetch_one(connection)
-        .await?;
+    let found = sqlx::query!(
+        r#"select kinds as "kinds!", lanes as "lanes!", priorities as "priorities!", floors as "floors!", next, clock as "clock!"
+             from queue.sweep()"#
+    )
+    .fetch_one(connection)
+    .await?;
+    let pairs = found.kinds.into_iter().zip(found.lanes).zip(found.priorities).zip(found.floors);
     Ok(Swept {
-        pairs: found.kinds.into_iter().zip(found.lanes).collect(),
+        pairs: pairs.map(|(((kind, lane), priority), floor)| (kind, lane, priority, floor)).collect(),
         next: found.next.map(|next| next - found.clock),
         clock: found.clock,
     })
@@ -170,15 +193,37 @@ pub(super) async fn sweep(connection: &mut PgConnection) -> sqlx::Result<Swept> 
 
 /// Sends wake-ups to all processes.
 pub(super) async fn notify(connection: &mut PgConnection, wake_ups: &[String]) -> sqlx::Result<()> {
-    sqlx::query!("select pg_notify($1, wake_up) from unnest($2::text[]) wake_up", WAKE_UP_CHANNEL, wake_ups)
-        .execute(connection)
-        .await
-        .map(drop)
+    sqlx::query!(
+        "select set_config('synchronous_commit', 'off', true) as setting, pg_notify($1, wake_up)::text as sent from unnest($2::text[]) wake_up",
+        WAKE_UP_CHANNEL,
+        wake_ups
+    )
+    .fetch_all(connection)
+    .await
+    .map(drop)
 }
 
-/// Registers or renews this process' workers.
-pub(super) async fn renew(connection: &mut PgConnection, worker: &str, kinds: &[&str]) -> sqlx::Result<()> {
-    sqlx::query!("select queue.renew($1, $2)", worker, kinds as &[&str]).execute(connection).await.map(drop)
+/// Registers or renews this process' workers and adds up what ended. Answers the ids of running jobs of this process that somebody wants to end.
+pub(super) async fn renew(
+    connection: &mut PgConnection,
+    worker: &str,
+    kinds: &[&str],
+    tallies: &Tallies,
+) -> sqlx::Result<Vec<String>> {
+    let column = |which: fn(&Tally) -> u64| tallies.values().map(|tally| which(tally).cast_signed()).collect::<Vec<i64>>();
+    sqlx::query_scalar!(
+        r#"select queue.renew($1, $2, $3, $4, $5, $6, $7, $8) as "asked!""#,
+        worker,
+        kinds as &[&str],
+        &tallies.keys().copied().collect::<Vec<_>>() as &[&str],
+        &column(|tally| tally.done),
+        &column(|tally| tally.retried),
+        &column(|tally| tally.snoozed),
+        &column(|tally| tally.dead),
+        &column(|tally| tally.lost)
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Puts the jobs of silent processes back into line; how many, and the wake-ups to send.
@@ -235,62 +280,4 @@ pub(super) async fn give_back_unanswered(
     .fetch_one(connection)
     .await?;
     Ok((answer.given_back.unsigned_abs(), answer.wake_ups))
-}
-
-/// Kills what waits of a kind in a lane; how many, and the wake-ups to send after the commit.
-pub(super) async fn cancel_waiting(
-    connection: &mut PgConnection,
-    kind: &str,
-    lane: &str,
-    reason: &str,
-) -> sqlx::Result<(u64, Vec<String>)> {
-    let answer = sqlx::query!(
-        r#"select cancelled as "cancelled!", wake_ups as "wake_ups!" from queue.cancel_waiting($1, $2, $3)"#,
-        kind,
-        lane,
-        reason
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok((answer.cancelled.unsigned_abs(), answer.wake_ups))
-}
-
-/// Puts a dead job back into line; whether it was, and the wake-ups to send after the commit.
-pub(super) async fn retry_dead(connection: &mut PgConnection, id: &str) -> sqlx::Result<(bool, Vec<String>)> {
-    let answer = sqlx::query!(r#"select retried as "retried!", wake_ups as "wake_ups!" from queue.retry_dead($1)"#, id)
-        .fetch_one(connection)
-        .await?;
-    Ok((answer.retried, answer.wake_ups))
-}
-
-/// Deletes finished jobs.
-pub(super) async fn purge(pool: &PgPool, older_than: Duration, limit: u32) -> sqlx::Result<u64> {
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    let gone =
-        sqlx::query_scalar!(r#"select queue.purge($1, $2) as "gone!""#, older_than.as_secs_f64(), limit).fetch_one(pool).await?;
-    Ok(gone.unsigned_abs())
-}
-
-/// Live and dead jobs of every kind that has any.
-pub(super) async fn counts(pool: &PgPool, lease: Duration) -> sqlx::Result<Vec<KindCounts>> {
-    let rows = sqlx::query!(
-        r#"select kind as "kind!", ready as "ready!", held as "held!", scheduled as "scheduled!", running as "running!",
-                  dead as "dead!", known as "known!"
-             from queue.counts($1) order by kind"#,
-        lease.as_secs_f64()
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| KindCounts {
-            kind: row.kind,
-            ready: row.ready.unsigned_abs(),
-            held: row.held.unsigned_abs(),
-            scheduled: row.scheduled.unsigned_abs(),
-            running: row.running.unsigned_abs(),
-            dead: row.dead.unsigned_abs(),
-            known: row.known,
-        })
-        .collect())
 }

@@ -25,7 +25,7 @@ pub(in crate::http) async fn delete(
     }
     fail_waiting_replies(&mut tx, account, REASON).await?;
     if let Some(tombstone) = account_pages::remove(&mut tx, account).await? {
-        enqueue(&mut tx, &LogOut { tombstone, account }).await?;
+        enqueue(&mut tx, &LogOut { tombstone, account, client: Some(tenant.client) }).await?;
     }
     tx.commit().await?;
     workers::announce(state.store.pool(), &format!("account {account}")).await;

@@ -9,15 +9,19 @@ use crate::queue::hot::Pair;
 use crate::queue::lease::{Acknowledgement, Lease};
 use crate::queue::slots::Kind;
 use crate::queue::statements::{self, ClaimedRow, Step, Stepped, Swept};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+use tuberry_storage::PendingWakeUps;
 
 /// Name of the step connection's sessions.
 const SESSION: &str = "tuberry-queue-step";
 /// Outcomes in one step.
 const BATCH: usize = 1000;
+/// How `queue.finish` says that a job is dead.
+const DEAD: i32 = 6;
 
 impl Engine {
     /// Does all that is due now.
@@ -30,10 +34,9 @@ impl Engine {
             self.sweep(&mut connection).await?;
         }
         if !self.outgoing.is_empty() {
-            let wake_ups: Vec<String> = self.outgoing.iter().cloned().collect();
-            in_time(STATEMENT_TIMEOUT, statements::notify(&mut connection, &wake_ups)).await?;
+            in_time(STATEMENT_TIMEOUT, statements::notify(&mut connection, &self.outgoing.payloads())).await?;
             Shared::count(&self.shared.statistics.statements, 1);
-            self.outgoing.clear();
+            self.outgoing = PendingWakeUps::default();
         }
         let now = Instant::now();
         if self.can_claim()
@@ -73,8 +76,8 @@ impl Engine {
         self.sweep_at = asked + self.config.sweep;
         self.clock = Some((clock, Instant::now()));
         self.due = next.map(|next| add(Instant::now(), next));
-        for (kind, lane) in pairs {
-            self.heat(&kind, &lane);
+        for (kind, lane, priority, floor) in pairs {
+            self.heat(&kind, &lane, priority, floor);
         }
         for kind in self.kinds.values_mut() {
             kind.give_back_old();
@@ -96,18 +99,18 @@ impl Engine {
         let mut slots = Vec::new();
         if !self.shared.stopping() && self.shared.lease_is_fresh() {
             for (&name, kind) in &mut self.kinds {
-                let free = kind.slots(self.hot.any(|pair| pair.0 == name));
+                let free = kind.slots(self.hot.any(|pair| pair.kind == name));
                 if free > 0 {
                     slots.push((name, i32::try_from(free).unwrap_or(i32::MAX)));
                 }
             }
         }
-        let pairs = self.hot.take(|pair| slots.iter().any(|(kind, _)| *kind == pair.0));
+        let pairs = self.hot.take(|pair| slots.iter().any(|(kind, _)| *kind == pair.kind));
         let lanes: HashSet<&str> = outcomes
             .iter()
             .map(|outcome| outcome.lane.as_str())
             .filter(|lane| self.lanes.contains(*lane))
-            .chain(pairs.iter().map(|pair| pair.1.as_str()))
+            .chain(pairs.iter().map(|(pair, _)| pair.lane.as_str()))
             .chain([""])
             .collect();
         let lanes = lanes.into_iter().map(str::to_owned).collect();
@@ -126,9 +129,9 @@ impl Engine {
         Ok(())
     }
 
-    fn step_failed(&mut self, outcomes: Vec<Acknowledgement>, pairs: Vec<Pair>, error: &sqlx::Error) {
-        for pair in pairs {
-            self.hot.insert(pair);
+    fn step_failed(&mut self, outcomes: Vec<Acknowledgement>, pairs: Vec<(Pair, DateTime<Utc>)>, error: &sqlx::Error) {
+        for (pair, floor) in pairs {
+            self.hot.insert(pair, floor);
         }
         let refused = self.one_by_one && matches!(error, sqlx::Error::Database(_));
         for mut outcome in outcomes.into_iter().rev() {
@@ -156,7 +159,7 @@ impl Engine {
         self.due = stepped.next.map(|next| add(now, next).max(now + Duration::from_millis(2)));
         let statistics = &self.shared.statistics;
         Shared::count(&statistics.acknowledged, stepped.applied.len() as u64);
-        let applied: HashSet<String> = stepped.applied.into_iter().collect();
+        let applied: HashMap<String, i32> = stepped.applied.into_iter().collect();
         let put_off: HashSet<String> = stepped.put_off.into_iter().collect();
         for mut outcome in outcomes {
             if put_off.contains(&outcome.id) {
@@ -167,7 +170,9 @@ impl Engine {
                 continue;
             }
             self.known.remove(&outcome.id);
-            if !applied.contains(&outcome.id) && !outcome.uncertain {
+            if let Some(&number) = applied.get(&outcome.id) {
+                self.shared.tallies.count(outcome.kind, outcome.outcome, number == DEAD);
+            } else if !outcome.uncertain {
                 Shared::count(&statistics.fenced, 1);
                 tracing::warn!(kind = outcome.kind, id = outcome.id, outcome = ?outcome.outcome, "outcome came too late");
             }
@@ -178,13 +183,16 @@ impl Engine {
         if stepped.stale {
             self.shared.renew_now.notify_one();
         }
-        for (kind, lane) in stepped.more {
-            self.heat(&kind, &lane);
+        for (kind, lane, priority, floor) in stepped.more {
+            // The next claim goes on where this one ended.
+            let of_pair = |row: &&ClaimedRow| row.kind == kind && row.lane == lane && row.priority == priority;
+            let reached = stepped.claimed.iter().filter(of_pair).map(|row| row.run_at).max();
+            self.heat(&kind, &lane, priority, reached.unwrap_or(floor));
         }
-        for (kind, lane) in stepped.woken {
+        for (kind, lane, priority, floor) in stepped.woken {
             let has_room = self.kinds.get(kind.as_str()).is_some_and(Kind::may_claim);
-            if !(self.heat(&kind, &lane) && has_room) {
-                self.outgoing.insert(format!("{kind}\t{lane}"));
+            if !(self.heat(&kind, &lane, priority, floor) && has_room) {
+                self.outgoing.insert(&format!("{kind}\t{lane}\t{priority}\t{}", floor.timestamp_micros()));
             }
         }
         self.deliver(stepped.claimed);
@@ -213,6 +221,7 @@ impl Engine {
                         ordering_key: row.ordering_key,
                         token: row.token,
                         attempts: row.attempts,
+                        metadata: row.metadata,
                         buffer: kind.buffer.clone(),
                         shared: self.shared.clone(),
                         taken: AtomicBool::new(false),

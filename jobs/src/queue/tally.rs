@@ -1,0 +1,80 @@
+//! What ended since the last heartbeat, by kind: the numbers behind the dashboard's throughput.
+
+use super::lease::Outcome;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Ends of runs of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub done: u64,
+    pub retried: u64,
+    pub snoozed: u64,
+    pub dead: u64,
+    pub lost: u64,
+}
+
+pub(super) type Tallies = BTreeMap<&'static str, Tally>;
+
+/// Counts until it is asked.
+#[derive(Debug, Default)]
+pub(super) struct Counter(Mutex<Tallies>);
+
+impl Counter {
+    fn with<T>(&self, change: impl FnOnce(&mut Tallies) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One run ended; `dead`: and with it the job.
+    pub(super) fn count(&self, kind: &'static str, outcome: Outcome, dead: bool) {
+        self.with(|tallies| {
+            let tally = tallies.entry(kind).or_default();
+            match outcome {
+                _ if dead => tally.dead += 1,
+                Outcome::Done => tally.done += 1,
+                Outcome::Retry => tally.retried += 1,
+                Outcome::Snooze => tally.snoozed += 1,
+                Outcome::Cancel => tally.dead += 1,
+                Outcome::Lost => tally.lost += 1,
+                Outcome::GiveBack => {}
+            }
+        });
+    }
+
+    /// What has been counted; it counts from zero again.
+    pub(super) fn take(&self) -> Tallies {
+        self.with(std::mem::take)
+    }
+
+    /// Puts back what could not be told.
+    pub(super) fn put_back(&self, tallies: Tallies) {
+        self.with(|current| {
+            for (kind, more) in tallies {
+                let tally = current.entry(kind).or_default();
+                tally.done += more.done;
+                tally.retried += more.retried;
+                tally.snoozed += more.snoozed;
+                tally.dead += more.dead;
+                tally.lost += more.lost;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_told_is_told_the_next_time() {
+        let counter = Counter::default();
+        counter.count("a", Outcome::Done, false);
+        counter.count("a", Outcome::Retry, true);
+        let untold = counter.take();
+        assert_eq!(untold["a"], Tally { done: 1, dead: 1, ..Tally::default() });
+        counter.count("a", Outcome::Done, false);
+        counter.put_back(untold);
+        assert_eq!(counter.take()["a"], Tally { done: 2, dead: 1, ..Tally::default() });
+        assert!(counter.take().is_empty());
+    }
+}
