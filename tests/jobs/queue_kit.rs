@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tuberry_domain::{AccountId, UserId};
 use tuberry_jobs::queue::control::{self, Hand};
 use tuberry_jobs::queue::{Config, Queue, Runner};
-use tuberry_jobs::{Backoff, Job, JobError, Policy, Unique};
+use tuberry_jobs::{Backoff, Job, JobError, Origin, Policy, Unique};
 use tuberry_storage::Tx;
 
 /// What a run of [`Act`] does at last.
@@ -32,6 +32,8 @@ pub enum Does {
     HangOnce,
     /// Blocks its thread.
     Block(u64),
+    /// Runs on and on.
+    Patient,
 }
 
 /// A job that does as it is told.
@@ -45,6 +47,8 @@ pub struct Act {
     pub account: Option<i32>,
     /// Scope (`waiting`, `live`, `ever`) and key.
     pub unique: Option<(String, String)>,
+    #[serde(default)]
+    pub priority: i32,
 }
 
 impl Act {
@@ -57,6 +61,10 @@ impl Act {
     }
     pub fn account(mut self, account: i32) -> Self {
         self.account = Some(account);
+        self
+    }
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
         self
     }
     pub fn does(mut self, does: Does) -> Self {
@@ -79,6 +87,7 @@ pub struct Run {
     pub n: i64,
     pub key: Option<String>,
     pub place: &'static str,
+    pub origin: Option<Origin>,
     pub started: Instant,
     pub ended: Option<Instant>,
 }
@@ -153,7 +162,7 @@ impl Job<Log> for Act {
     const KIND: &'static str = "test-act";
     const POLICY: Policy = Policy {
         max_attempts: Some(3),
-        timeout: Duration::from_millis(400),
+        timeout: Duration::from_secs(2),
         backoff: Backoff { base: Duration::from_millis(40), cap: Duration::from_millis(100) },
         ..Policy::DEFAULT
     };
@@ -164,6 +173,10 @@ impl Job<Log> for Act {
 
     fn affinity(&self) -> Option<AccountId> {
         self.account.map(AccountId)
+    }
+
+    fn priority(&self) -> i32 {
+        self.priority
     }
 
     fn unique_key(&self) -> Option<Unique> {
@@ -179,7 +192,14 @@ impl Job<Log> for Act {
         let (index, earlier) = {
             let mut runs = log.runs.lock().unwrap();
             let earlier = runs.iter().filter(|run| run.n == self.n).count();
-            runs.push(Run { n: self.n, key: self.key.clone(), place: log.place, started: Instant::now(), ended: None });
+            runs.push(Run {
+                n: self.n,
+                key: self.key.clone(),
+                place: log.place,
+                origin: Origin::current(),
+                started: Instant::now(),
+                ended: None,
+            });
             (runs.len() - 1, u32::try_from(earlier).unwrap())
         };
         let _ending = Ending(log, index);
@@ -193,9 +213,10 @@ impl Job<Log> for Act {
             Does::Snooze(milliseconds) => Err(JobError::Snooze(Duration::from_millis(milliseconds))),
             Does::Cancel => Err(JobError::cancel("no use")),
             Does::PanicOnce if earlier == 0 => panic!("on purpose"),
-            Does::HangOnce if earlier == 0 => {
-                tokio::time::sleep(Duration::from_secs(60)).await;
-                Ok(())
+            Does::HangOnce if earlier == 0 => std::future::pending().await,
+            Does::Patient => {
+                tokio::time::sleep(Duration::from_millis(1900)).await;
+                Err(JobError::Snooze(Duration::ZERO))
             }
             Does::Block(milliseconds) => {
                 std::thread::sleep(Duration::from_millis(milliseconds));
