@@ -9,7 +9,7 @@ unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
-	cargo run --locked --bin tuberry -- demo $(ARGS)
+	@cargo run --locked --bin tuberry -- demo $(ARGS)
 
 ## Every test.
 test: setup
