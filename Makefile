@@ -9,7 +9,7 @@ unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
-	cargo run --locked --bin tuberry -- demo $(ARGS)
+	@cargo run --locked --bin tuberry -- demo $(ARGS)
 
 ## Every test.
 test: setup
@@ -43,7 +43,8 @@ bench-queue: setup
 audit:
 	@cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
 	cargo deny check bans licenses sources
-	cargo deny check advisories || echo "advisories: not clean, or their database cannot be reached"
+	@if cargo deny fetch db; then cargo deny check advisories; \
+	else echo "advisories: NOT checked, their database (RustSec's, on GitHub) cannot be reached" >&2; fi
 
 ## Installs what is missing, or says what to install.
 setup:

@@ -9,6 +9,12 @@ if ! command -v cargo >/dev/null; then
   echo "Rust is missing: https://rustup.rs" >&2
   exit 1
 fi
+wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+found=$(cargo --version | cut -d' ' -f2)
+if ! printf '%s\n' "$wanted" "$found" | sort -V -C; then
+  echo "Rust $found is too old, $wanted or later is needed: https://rustup.rs" >&2
+  exit 1
+fi
 
 packages=()
 for tool in cc ld; do
@@ -44,7 +50,7 @@ if ((${#packages[@]})); then
       trap - EXIT
     fi
   else
-    echo "Missing: ${packages[*]}. Install them, for example: sudo apt-get install ${packages[*]}" >&2
+    echo "Missing: ${packages[*]}. Install them, for example: sudo apt-get update && sudo apt-get install ${packages[*]}" >&2
     exit 1
   fi
 fi
