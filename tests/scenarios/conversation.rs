@@ -27,7 +27,7 @@ async fn a_question_reaches_its_topic_and_the_answer_the_customer() {
         .await;
         wait_until(SOON, "no service message of the rename", async || {
             let topic = stack.topic("Иван").await;
-            (!topic["messages"].to_string().contains("forum_topic_edited")).then_some(())
+            (!topic["service"].to_string().contains("forum_topic_edited")).then_some(())
         })
         .await;
         stack.write(ivan, anna, "И ещё вопрос").await;
