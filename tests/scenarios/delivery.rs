@@ -101,6 +101,24 @@ async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_with_a_new_id_keeps_its_topics_and_the_message_that_found_out() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "до переезда").await;
+    mirrored(&stack, "Иван", &["💬 Иван: до переезда"]).await;
+    let moved = stack.control("POST", &format!("/forums/{}/migrate", stack.tenant.forum), json!({})).await;
+    stack.tenant.forum = moved["chat_id"].as_i64().expect("a chat id");
+    stack.write(ivan, anna, "после").await;
+    mirrored(&stack, "Иван", &["💬 Иван: до переезда", "💬 Иван: после"]).await;
+    assert_eq!(stack.topics().await.len(), 1);
+    let (_, bots) = stack.call("GET", "/api/bots", &stack.tenant.token, None).await;
+    assert_eq!(bots[0]["group_chat_id"], stack.tenant.forum.to_string());
+    stack.answer(&stack.topic("Иван").await, "нашли").await;
+    received(&stack, ivan, anna, &["нашли"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_written_while_no_worker_runs_arrive_when_one_starts() {
     let mut stack = Stack::start(Setup::default()).await;
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
