@@ -171,11 +171,19 @@ async fn a_refused_reply_is_answered_with_the_reason() {
     let topic = stack.topic("Иван").await;
     let fault = json!({ "kind": "rpc_error", "user": anna.0, "method": "messages.sendMessage", "code": 400, "message": "USER_IS_BLOCKED", "times": 1 });
     stack.control("POST", "/faults", fault).await;
-    stack.answer(&topic, "не дойдёт").await;
-    wait_until(SOON, "the reason in the topic", async || {
-        stack.topic("Иван").await["messages"].to_string().contains("клиент заблокировал").then_some(())
+    let refused = stack.answer(&topic, "не дойдёт").await;
+    wait_until(SOON, "the reason in the topic, and a mark", async || {
+        let topic = stack.topic("Иван").await;
+        let messages = topic["messages"].as_array()?;
+        let marked = messages.iter().find(|message| message["id"] == refused)?["reactions"].to_string().contains('👎');
+        let notice = messages.iter().find(|message| message["reply_to"] == refused)?["text"].as_str()?;
+        (marked && notice.contains("клиент заблокировал")).then_some(())
     })
     .await;
+    let (_, dialogs) = stack.call("GET", "/api/dialogs", &stack.tenant.token, None).await;
+    let path = format!("/api/dialogs/{}/messages", dialogs["items"][0]["id"]);
+    let (_, messages) = stack.call("GET", &path, &stack.tenant.token, None).await;
+    assert_eq!((&messages["items"][0]["body"], &messages["items"][0]["status"]), (&json!("не дойдёт"), &json!("failed")));
     stack.answer(&topic, "дойдёт").await;
     received(&stack, ivan, anna, &["дойдёт"]).await;
     let path = format!("/forums/{}/topics/{}/messages", stack.tenant.forum, topic["thread_id"]);
