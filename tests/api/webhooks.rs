@@ -78,6 +78,17 @@ async fn an_operators_message_becomes_one_reply_however_often_it_comes() {
 }
 
 #[tokio::test]
+async fn a_getid_is_answered_once_however_often_it_comes() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let bot = app.bot(&owner, None, "right").await;
+    for _ in 0..3 {
+        call(&app, &format!("{bot}/right"), None, update("/getid", -1002)).await.ok(200);
+    }
+    assert_eq!(app.value("select count(*) from apalis.jobs where job_type = 'answer-getid'").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
 async fn a_topic_of_another_group_is_ignored_even_with_the_right_secret() {
     let app = App::start().await;
     let owner = app.owner().await;
@@ -90,6 +101,70 @@ async fn a_topic_of_another_group_is_ignored_even_with_the_right_secret() {
     call(&app, &format!("{other}/others"), None, update("Здравствуйте", -1001)).await.ok(200);
     call(&app, &format!("{other}/others"), None, update("Здравствуйте", -1002)).await.ok(200);
     assert_eq!(app.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn a_topic_number_of_the_former_group_is_nobody_in_either_group() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let bot = app.bot(&owner, Some("-1001"), "right").await;
+    app.dialog(&owner, bot, account, 77, 0).await;
+    app.execute(&format!("update bots set group_chat_id = '-1002' where id = {bot}")).await;
+    let before = app.fingerprint().await;
+    operator_writes(&app, bot, -1001, 7, 5, "в прежней").await;
+    assert_eq!(app.fingerprint().await, before, "the former group is none of the bot's any more");
+    operator_writes(&app, bot, -1002, 7, 5, "в новой").await;
+    assert_eq!(app.fingerprint().await, before, "the dialog's topic stands in the former group");
+}
+
+#[tokio::test]
+async fn a_group_that_tells_its_new_id_is_followed_with_its_topics() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let (bot, other) = (app.bot(&owner, Some("-1001"), "right").await, app.bot(&owner, Some("-1003"), "others").await);
+    app.dialog(&owner, bot, account, 77, 0).await;
+    let moved = json!({ "update_id": 1, "message": { "message_id": 4, "date": 1_700_000_000, "migrate_to_chat_id": -1002,
+        "chat": { "id": -1001, "type": "group", "title": "Группа" }, "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } });
+    for path in [format!("{other}/others"), format!("{bot}/right"), format!("{bot}/right")] {
+        call(&app, &path, None, moved.to_string()).await.ok(200);
+    }
+    let groups = app.value("select string_agg(group_chat_id, ' ' order by id) from bots").await;
+    assert_eq!(groups.as_deref(), Some("-1002 -1003"));
+    operator_writes(&app, bot, -1002, 7, 5, "Здравствуйте").await;
+    assert_eq!(app.value("select body from messages").await.as_deref(), Some("Здравствуйте"));
+}
+
+#[tokio::test]
+async fn a_bots_comings_and_goings_are_kept() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let bot = app.bot(&owner, Some("-1001"), "right").await;
+    let mut joined = Value::Null;
+    for (title, status, is_active) in [
+        ("Новая", "member", true),
+        ("Новая", "administrator", true),
+        ("Другое имя", "kicked", false),
+        ("Другое имя", "member", true),
+    ] {
+        let user = json!({ "id": 1, "is_bot": true, "first_name": "b" });
+        let member = json!({ "update_id": 4, "my_chat_member": {
+            "chat": { "id": -1005, "type": "supergroup", "title": title, "is_forum": true }, "from": { "id": 9, "is_bot": false, "first_name": "Олег" },
+            "date": 1_700_000_000, "old_chat_member": { "status": "left", "user": user }, "new_chat_member": { "status": status, "user": user } } });
+        call(&app, &format!("{bot}/right"), None, member.to_string()).await.ok(200);
+        let chats = app.get(&format!("/api/telegram-chats?bot_id={bot}"), &owner).await.ok(200).json();
+        let [chat] = chats.as_array().unwrap().as_slice() else { panic!("{chats}") };
+        assert_eq!(
+            (&chat["title"], &chat["last_status"], &chat["is_active"]),
+            (&title.into(), &status.into(), &is_active.into()),
+        );
+        assert_eq!(chat["left_at"].is_null(), is_active, "{chat}");
+        assert!(status != "administrator" || chat["joined_at"] == joined, "a promotion is no second coming: {chat}");
+        joined = chat["joined_at"].clone();
+    }
 }
 
 #[tokio::test]

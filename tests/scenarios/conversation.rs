@@ -27,7 +27,7 @@ async fn a_question_reaches_its_topic_and_the_answer_the_customer() {
         .await;
         wait_until(SOON, "no service message of the rename", async || {
             let topic = stack.topic("Иван").await;
-            (!topic["messages"].to_string().contains("forum_topic_edited")).then_some(())
+            (!topic["service"].to_string().contains("forum_topic_edited")).then_some(())
         })
         .await;
         stack.write(ivan, anna, "И ещё вопрос").await;
@@ -65,6 +65,28 @@ async fn texts_are_shown_as_they_were_sent() {
         stack.answer(&topic, answer).await;
     }
     received(&stack, ivan, anna, &answers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_too_long_for_one_message_arrives_in_parts_in_order_and_once() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "Здравствуйте!").await;
+    let topic = stack.topic("Иван").await;
+    // The Bot API counts characters, MTProto UTF-16 units.
+    let long: String = (0..800).map(|number| format!("😀{number},")).collect();
+    assert!(long.chars().count() <= 4096 && long.encode_utf16().count() > 4096);
+    stack.control("POST", "/faults", json!({ "kind": "lose_answer", "method": "messages.sendMessage", "times": 1 })).await;
+    stack.answer(&topic, &long).await;
+    stack.answer(&topic, "и ещё").await;
+    let shown = wait_until(SOON, "the answer behind the long one", async || {
+        let shown = stack.received(ivan, anna).await;
+        (shown.last()? == "и ещё").then_some(shown)
+    })
+    .await;
+    assert_eq!(shown.len(), 3, "two parts and the next answer");
+    assert_eq!(shown[..2].concat(), long);
 }
 
 #[tokio::test(flavor = "multi_thread")]

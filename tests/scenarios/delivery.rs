@@ -101,6 +101,24 @@ async fn a_deleted_topic_is_made_again_and_a_closed_one_reopened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_with_a_new_id_keeps_its_topics_and_the_message_that_found_out() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "до переезда").await;
+    mirrored(&stack, "Иван", &["💬 Иван: до переезда"]).await;
+    let moved = stack.control("POST", &format!("/forums/{}/migrate", stack.tenant.forum), json!({})).await;
+    stack.tenant.forum = moved["chat_id"].as_i64().expect("a chat id");
+    stack.write(ivan, anna, "после").await;
+    mirrored(&stack, "Иван", &["💬 Иван: до переезда", "💬 Иван: после"]).await;
+    assert_eq!(stack.topics().await.len(), 1);
+    let (_, bots) = stack.call("GET", "/api/bots", &stack.tenant.token, None).await;
+    assert_eq!(bots[0]["group_chat_id"], stack.tenant.forum.to_string());
+    stack.answer(&stack.topic("Иван").await, "нашли").await;
+    received(&stack, ivan, anna, &["нашли"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_written_while_no_worker_runs_arrive_when_one_starts() {
     let mut stack = Stack::start(Setup::default()).await;
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
@@ -153,11 +171,19 @@ async fn a_refused_reply_is_answered_with_the_reason() {
     let topic = stack.topic("Иван").await;
     let fault = json!({ "kind": "rpc_error", "user": anna.0, "method": "messages.sendMessage", "code": 400, "message": "USER_IS_BLOCKED", "times": 1 });
     stack.control("POST", "/faults", fault).await;
-    stack.answer(&topic, "не дойдёт").await;
-    wait_until(SOON, "the reason in the topic", async || {
-        stack.topic("Иван").await["messages"].to_string().contains("клиент заблокировал").then_some(())
+    let refused = stack.answer(&topic, "не дойдёт").await;
+    wait_until(SOON, "the reason in the topic, and a mark", async || {
+        let topic = stack.topic("Иван").await;
+        let messages = topic["messages"].as_array()?;
+        let marked = messages.iter().find(|message| message["id"] == refused)?["reactions"].to_string().contains('👎');
+        let notice = messages.iter().find(|message| message["reply_to"] == refused)?["text"].as_str()?;
+        (marked && notice.contains("клиент заблокировал")).then_some(())
     })
     .await;
+    let (_, dialogs) = stack.call("GET", "/api/dialogs", &stack.tenant.token, None).await;
+    let path = format!("/api/dialogs/{}/messages", dialogs["items"][0]["id"]);
+    let (_, messages) = stack.call("GET", &path, &stack.tenant.token, None).await;
+    assert_eq!((&messages["items"][0]["body"], &messages["items"][0]["status"]), (&json!("не дойдёт"), &json!("failed")));
     stack.answer(&topic, "дойдёт").await;
     received(&stack, ivan, anna, &["дойдёт"]).await;
     let path = format!("/forums/{}/topics/{}/messages", stack.tenant.forum, topic["thread_id"]);

@@ -1,8 +1,10 @@
 //! Logins as the portal sees them.
 
-use crate::support::{Setup, Stack};
+use crate::support::{Setup, Stack, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scanned_code_makes_an_active_account() {
@@ -77,12 +79,29 @@ async fn a_code_is_renewed_until_it_is_scanned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_waits_for_its_scan_longer_than_one_job_runs() {
+    let stack = Stack::start(Setup::default()).await;
+    let anna = stack.person("Анна").await;
+    let (id, first) = stack.start_login().await;
+    let second = wait_until(Duration::from_secs(60), "the code after the first", async || {
+        let login = stack.login(&id).await;
+        login["qr_url"].as_str().filter(|url| *url != first).map(str::to_owned)
+    })
+    .await;
+    assert_eq!(stack.scan(anna, &second).await, 200);
+    stack.login_becomes(&id, "completed").await;
+    stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_nobody_scans_expires() {
     let stack = Stack::start(Setup { qr_timeout: 3, ..Setup::default() }).await;
     let anna = stack.person("Анна").await;
     let (id, url) = stack.start_login().await;
     let login = stack.login_becomes(&id, "expired").await;
     assert_eq!((&login["account"], &login["qr_url"]), (&Value::Null, &Value::Null));
+    let closed = async || (stack.connections().await == 0).then_some(());
+    wait_until(Duration::from_secs(1), "no connection to Telegram", closed).await;
     let (status, _) = stack
         .call(
             "POST",
@@ -112,6 +131,33 @@ async fn a_cancelled_login_never_makes_an_account() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(accounts(&stack).await, json!([]));
     assert_eq!(stack.login(&id).await["status"], "error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_login_gives_up_its_connection_at_once() {
+    let stack = Stack::start(Setup::default()).await;
+    let (id, _) = stack.start_login().await;
+    wait_until(SOON, "a login that waits for its scan", async || (stack.connections().await == 1).then_some(())).await;
+    let path = format!("/api/personal-telegram-accounts/login/{id}");
+    assert_eq!(stack.call("DELETE", &path, &stack.tenant.token, None).await.0, 204);
+    wait_until(SOON, "no connection to Telegram", async || (stack.connections().await == 0).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_left_at_its_password_expires_and_forgets_its_secrets() {
+    let stack = Stack::start(Setup::default()).await;
+    let boris = stack.person_with(json!({ "first_name": "Борис", "password": "hunter2" })).await;
+    let (id, _) = stack.start_login().await;
+    stack.scan_current(boris, &id).await;
+    stack.login_becomes(&id, "password_required").await;
+    let sql = "update personal_telegram_logins set expires_at = now() - interval '6 seconds'";
+    sqlx::query(sql).execute(stack.store().pool()).await.expect("an update");
+    wait_until(Duration::from_secs(40), "an expired row without secrets", async || {
+        let sql = "select 1 from personal_telegram_logins where stage = 'expired' and num_nonnulls(sealed_key, password_parameters, proof) = 0";
+        sqlx::query_scalar::<_, i32>(sql).fetch_optional(stack.store().pool()).await.expect("a query")
+    })
+    .await;
+    assert_eq!(stack.password(&id, "hunter2").await["status"], "expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]
