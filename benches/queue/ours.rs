@@ -116,7 +116,7 @@ impl Ours {
 
     pub async fn clear(&self) {
         self.sql("truncate apalis.jobs").await;
-        self.sql("vacuum analyze apalis.jobs; vacuum analyze apalis.workers").await;
+        self.sql("vacuum analyze apalis.jobs").await;
     }
 
     fn store(&self, connections: usize) -> Store {

@@ -40,9 +40,11 @@ async fn answer_getid(store: &Store, bot: BotId, message: &BotMessage) -> Result
 /// An operator's message in a topic of the bot's own working group. Anywhere else it is none of ours.
 async fn accept_reply(store: &Store, bot: BotId, message: &BotMessage, topic: ThreadId) -> Result<()> {
     let mut tx = store.begin().await?;
+    // Asked first: a topic whose number is stored between the two look-ups is found by the second.
+    let may_appear = mirror::topic_may_appear(&mut tx, bot, message.chat.id).await?;
     let Some(to) = replies::addressee(&mut tx, bot, message.chat.id, topic).await? else {
         // An operator can be quicker than the job that created the topic. Telegram offers the update again.
-        return if mirror::topic_may_appear(&mut tx, bot, message.chat.id).await? { Err(Error::Early("topic")) } else { Ok(()) };
+        return if may_appear { Err(Error::Early("topic")) } else { Ok(()) };
     };
     if replies::is_known(&mut tx, to.dialog, message.id).await? {
         return Ok(());

@@ -282,7 +282,7 @@ pub async fn topic_titled(pool: &PgPool, dialog: DialogId, title: &str) -> Resul
 pub async fn group_moved(store: &Store, bot: BotId, from: ChatId, to: ChatId) -> Result<()> {
     let mut tx: Tx = store.begin().await?;
     sqlx::query!(
-        "update bots set group_chat_id = $3 where id = $1 and group_chat_id = $2",
+        "update bots set group_chat_id = $3 where id = $1 and trim(group_chat_id) = $2",
         bot.0,
         from.to_string(),
         to.to_string()

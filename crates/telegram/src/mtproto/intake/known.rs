@@ -6,7 +6,6 @@ use super::super::peers::{chat_chat, chat_peer, user_chat, user_peer};
 use grammers_tl_types::enums;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tuberry_domain::account::SERVICE_ACCOUNT;
 use tuberry_domain::intake::Peer;
 use tuberry_domain::{ChatId, ChatKind, TelegramUserId};
 
@@ -57,7 +56,7 @@ impl Known {
             seen.or_else(|| self.entries.get(&chat).map(|entry| entry.broadcast))
         };
         let accepts = (self.accepts)();
-        if chat == self.self_chat || chat == SERVICE_ACCOUNT {
+        if chat == self.self_chat {
             return false;
         }
         match chat.kind() {
@@ -152,6 +151,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tuberry_domain::account::SERVICE_ACCOUNT;
     use std::sync::Arc;
     use tuberry_domain::account::Accepts;
 
