@@ -100,7 +100,7 @@ create function queue.enqueue(p_kind text, p_ids text[], p_payloads bytea[], p_k
     p_scopes smallint[], p_uniques text[], p_whats smallint[], p_subjects integer[], p_delay float8, p_at timestamptz,
     p_max_attempts integer, p_max_lost integer, p_deadline float8, p_metadata text[], out inserted bigint, out wake_ups text[])
 language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -519,7 +519,7 @@ end $$;
 -- Kills the waiting jobs of a kind and an account, and lets those behind them go.
 create or replace function queue.cancel_waiting(p_kind text, p_lane text, p_reason text, out cancelled bigint, out wake_ups text[])
 language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_locked text[];
@@ -542,7 +542,7 @@ end $$;
 -- Puts a dead job back, ahead of all that were enqueued after it in its key. False: it is not dead, or its unique key lives in another job.
 create or replace function queue.retry_dead(p_id text, out retried boolean, out wake_ups text[])
 language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_job record;
@@ -587,7 +587,7 @@ end $$;
 -- Kills a job that waits; asks the process of one that runs to end it. Answers 'killed', 'asked', or 'finished' (dead or done already).
 create function queue.cancel(p_id text, p_reason text, out answer text, out wake_ups text[])
 language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_job record;
@@ -629,7 +629,7 @@ end $$;
 -- Deletes a job that does not run, and its history. Answers 'deleted', 'running', or null: there is none.
 create function queue.remove(p_id text, out answer text, out wake_ups text[])
 language plpgsql
-set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_job record;

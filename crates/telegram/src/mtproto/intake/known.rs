@@ -151,9 +151,9 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tuberry_domain::account::SERVICE_ACCOUNT;
     use std::sync::Arc;
     use tuberry_domain::account::Accepts;
+    use tuberry_domain::account::SERVICE_ACCOUNT;
 
     fn peer(access_hash: Option<i64>, name: &str) -> Peer {
         Peer { chat: ChatId::user(5), access_hash, name: name.into(), username: None, broadcast: false, bot: false }
