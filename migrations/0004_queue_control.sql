@@ -16,6 +16,10 @@ alter table apalis.jobs
     add column cancel_reason text,                        -- of a running job: somebody wants it to end
     add column look_back boolean not null default false;  -- of a running job: an earlier one of its key was put back into line
 
+-- One head per key is kept by the key's lock, not by an index: a unique one has to look at every entry of the key that a held snapshot keeps, at each
+-- change of a head. (The tests' databases do have that index: they refuse a second head.)
+drop index apalis.queue_head;
+
 -- Each stands twice, by apalis' own migrations.
 drop index if exists apalis.unique_worker_id;
 drop index if exists apalis.wtidx;
@@ -220,33 +224,30 @@ return case
     when p_outcome in (1, 2) and p_next > p_deadline then 'Failed' end;
 
 -- Applies outcomes: 0 done, 1 retry, 2 snooze, 3 cancel, 4 given back unstarted, 5 lease lost. Fenced by status, lock_by and lock_at.
--- Answers 'a' applied (id; kind and outcome for statistics, 6 = dead), 'd' put off (id), 'w' a ready row of kind, lane, priority, run_at (at).
--- An id that is not answered was fenced.
+-- Answers the ids that it applied, each with its outcome or 6 for a job that is dead now; the ids that it put off; the keys whose next job comes to
+-- its turn, and from which place on to look for it; and the pairs with ready rows. An id that is in no answer was fenced.
 create function queue.finish(p_ids text[], p_by text[], p_tokens timestamptz[], p_outcomes smallint[], p_delays float8[], p_results text[],
-    p_keys text[]) returns table (tag text, id text, kind text, lane text, number integer, at timestamptz) language plpgsql as $$
+    p_keys text[], out applied text[], out numbers integer[], out put_off text[], out keys text[], out firsts bigint[],
+    out kinds text[], out lanes text[], out priorities integer[], out floors timestamptz[]) language plpgsql as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
-    v_off text[] := '{}';
-    v_done text[];
-    v_keys text[] := '{}';
-    v_from bigint[] := '{}';
     r record;
 begin
+    put_off := '{}'; applied := '{}'; keys := '{}'; firsts := '{}'; kinds := '{}'; lanes := '{}'; priorities := '{}'; floors := '{}';
     if array_remove(p_keys, null) <> '{}' then
-        select coalesce(array_agg(a.id), '{}') into v_off
+        select coalesce(array_agg(a.id), '{}') into put_off
           from unnest(p_ids, p_keys) a(id, key)
          where a.key is not null and not pg_try_advisory_xact_lock(queue.key_lock(a.key));
-        if cardinality(v_off) > 0 then
+        if cardinality(put_off) > 0 then
             -- A job that ends for good needs the lock only if nobody visible follows: what is being enqueued comes later than that one.
-            select coalesce(array_agg(b), '{}') into v_off from unnest(v_off) b
+            select coalesce(array_agg(b), '{}') into put_off from unnest(put_off) b
              where b not in (
                 select a.id from unnest(p_ids, p_outcomes, p_keys) a(id, outcome, key)
                  cross join lateral (select n.id from apalis.jobs n where n.ordering_key = a.key and n.status in ('Pending', 'Running')
                                         and n.id <> a.id order by n.seq limit 1) n
-                 where a.id = any (v_off) and a.outcome in (0, 3)
+                 where a.id = any (put_off) and a.outcome in (0, 3)
                    and exists (select 1 from apalis.jobs s where s.id = n.id for no key update skip locked));
-            return query select 'd', unnest(v_off), null::text, null::text, null::integer, null::timestamptz;
         end if;
     end if;
 
@@ -255,13 +256,13 @@ begin
             update apalis.jobs j set status = 'Done', attempts = j.attempts + 1, done_at = v_now, last_result = '{"Ok": null}', cancel_reason = null
               from unnest(p_ids, p_by, p_tokens, p_outcomes) as a(id, lock_by, token, outcome)
              where j.id = a.id and a.outcome = 0 and (j.status = 'Running') is true and j.lock_by = a.lock_by and j.lock_at = a.token
-               and a.id <> all (v_off)
+               and a.id <> all (put_off)
             returning j.id, j.ordering_key, case when j.look_back then 0 else j.seq end as first)
         select coalesce(array_agg(e.id), '{}'), coalesce(array_agg(e.ordering_key) filter (where e.ordering_key is not null), '{}'),
                coalesce(array_agg(e.first) filter (where e.ordering_key is not null), '{}')
-          into v_done, v_keys, v_from from ended e;
-        return query select 'a', d, null::text, null::text, 0, null::timestamptz from unnest(v_done) d;
+          into applied, keys, firsts from ended e;
     end if;
+    numbers := array_fill(0, array[cardinality(applied)]);
 
     if exists (select 1 from unnest(p_outcomes) o where o <> 0) then
         -- The runs that are worth remembering. Whoever is locked here cannot be taken away before the update below.
@@ -269,7 +270,8 @@ begin
         select j.id, j.runs % 50, j.runs, j.lock_at, v_now, j.lock_by, a.outcome, coalesce(j.cancel_reason, a.result::jsonb ->> 'Err')
           from unnest(p_ids, p_by, p_tokens, p_outcomes, p_results) as a(id, lock_by, token, outcome, result)
           join apalis.jobs j on j.id = a.id
-         where a.outcome in (1, 2, 3, 5) and (j.status = 'Running') is true and j.lock_by = a.lock_by and j.lock_at = a.token and a.id <> all (v_off)
+         where a.outcome in (1, 2, 3, 5) and (j.status = 'Running') is true and j.lock_by = a.lock_by and j.lock_at = a.token
+           and a.id <> all (put_off)
            for no key update of j
         on conflict (job_id, place) do update set run = excluded.run, started_at = excluded.started_at, ended_at = excluded.ended_at,
             worker = excluded.worker, outcome = excluded.outcome, error = excluded.error;
@@ -297,11 +299,11 @@ begin
              cross join lateral (select queue.last_word(a.outcome, b.attempts, b.max_attempts, b.lost_leases, b.max_lost_leases, a.next, b.deadline,
                                                         b.cancel_reason) as word) w
              where j.id = b.id and a.outcome <> 0 and (j.status = 'Running') is true and j.lock_by = a.lock_by and j.lock_at = a.token
-               and a.id <> all (v_off)
+               and a.id <> all (put_off)
             returning j.id, j.job_type, j.lane, j.priority, j.ordering_key, j.status, j.gate, j.run_at, a.outcome, j.seq, b.look_back
         loop
-            tag := 'a'; id := r.id; kind := r.job_type; number := case when r.status = 'Pending' then r.outcome else 6 end;
-            return next;
+            applied := applied || r.id;
+            numbers := numbers || case when r.status = 'Pending' then r.outcome else 6 end;
             if r.ordering_key is not null and (r.status <> 'Pending' or r.look_back) then
                 -- Somebody retried an earlier job of the key by hand while this one ran: that one is the head now.
                 if r.status = 'Pending' and exists (select 1 from apalis.jobs i where i.ordering_key = r.ordering_key
@@ -309,95 +311,113 @@ begin
                     update apalis.jobs j set gate = 1 where j.id = r.id;
                     r.gate := 1;
                 end if;
-                v_keys := v_keys || r.ordering_key;
-                v_from := v_from || case when r.look_back then 0 else r.seq end;
+                keys := keys || r.ordering_key;
+                firsts := firsts || case when r.look_back then 0 else r.seq end;
             end if;
             if r.status = 'Pending' and r.gate = 0 then
-                tag := 'w'; id := null; kind := r.job_type; lane := r.lane; number := r.priority; at := r.run_at;
-                return next;
-                lane := null; at := null;
+                kinds := kinds || r.job_type;
+                lanes := lanes || r.lane;
+                priorities := priorities || r.priority;
+                floors := floors || r.run_at;
             end if;
         end loop;
     end if;
+end $$;
 
-    if cardinality(v_keys) > 0 then
-        return query select 'w', null::text, p.kind, p.lane, p.priority, min(p.run_at)
-          from queue.promote(v_keys, v_from) p where p.gate = 0 group by 3, 4, 5;
+-- queue.finish for rows of silent processes and lost answers: what comes to its turn is made ready, and told as wake-ups.
+create function queue.finish_all(p_ids text[], p_by text[], p_tokens timestamptz[], p_outcome smallint, p_result text, p_keys text[],
+    out ended bigint, out wake_ups text[]) language plpgsql as $$
+declare
+    v_count integer := cardinality(p_ids);
+    v record;
+begin
+    ended := 0;
+    wake_ups := '{}';
+    if v_count > 0 then
+        v := queue.finish(p_ids, p_by, p_tokens, array_fill(p_outcome, array[v_count]), array_fill(0::float8, array[v_count]),
+                          array_fill(p_result, array[v_count]), p_keys);
+        ended := cardinality(v.applied);
+        wake_ups := array(
+            select distinct queue.wake_up(w.kind, w.lane, w.priority, w.gate, w.run_at) from (
+                select kind, lane, priority, 0::smallint as gate, floor as run_at
+                  from unnest(v.kinds, v.lanes, v.priorities, v.floors) u(kind, lane, priority, floor)
+                union all
+                select * from queue.promote(v.keys, v.firsts)) w);
     end if;
 end $$;
 
 -- ------------------------------------------------------------------------------------------------------------------ step
 -- One round trip and one commit of a process' engine: outcomes, due schedules, claims.
--- Tags as in queue.finish, and: 'c' claimed (number = attempts, at = lock_at, clock = run_at); 'm' there may be more than were asked for;
--- 'w' a woken pair that was not asked for here; 's' this process' registration of the kind is stale: it may not claim;
--- 'n' the next scheduled time (at) and the clock (clock).
+-- Tags: 'a' applied (ids, numbers as in queue.finish); 'd' put off (ids); 'c' claimed (number = attempts, at = lock_at, clock = run_at); 'm' there may be
+-- more than were asked for; 'w' a pair that became ready here, none of it older than at; 's' this process' registration of the kind is stale: it may not
+-- claim; 'n' the next scheduled time (at) and the clock (clock).
 create function queue.step(p_worker text, p_ids text[], p_by text[], p_tokens timestamptz[], p_outcomes smallint[], p_delays float8[],
-    p_results text[], p_keys text[], p_kinds text[], p_slots integer[], p_pair_kinds text[], p_pair_lanes text[], p_pair_priorities integer[],
-    p_pair_floors timestamptz[], p_lanes text[], p_lease float8)
+    p_results text[], p_keys text[], p_due boolean, p_kinds text[], p_slots integer[], p_pair_kinds text[], p_pair_lanes text[],
+    p_pair_priorities integer[], p_pair_floors timestamptz[], p_lanes text[], p_lease float8)
 returns table (tag text, id text, kind text, lane text, number integer, at timestamptz, payload bytea, ordering_key text, metadata text[],
-    clock timestamptz, priority integer)
+    clock timestamptz, priority integer, ids text[], numbers integer[])
 language plpgsql as $$
 #variable_conflict use_column
 declare
     v_now timestamptz;
+    v_keys text[] := '{}';
+    v_firsts bigint[] := '{}';
+    -- Pairs that became ready in this step.
     v_kinds text[] := '{}';
     v_lanes text[] := '{}';
     v_priorities integer[] := '{}';
     v_floors timestamptz[] := '{}';
+    v_open text[] := '{}';
     v_slots integer[] := p_slots;
     v_share integer;
     v_got integer;
+    v_direct tid[];
+    v_behind tid[];
     r record;
 begin
     if cardinality(p_ids) > 0 then
-        for r in select * from queue.finish(p_ids, p_by, p_tokens, p_outcomes, p_delays, p_results, p_keys) loop
-            if r.tag = 'w' then
-                v_kinds := v_kinds || r.kind;
-                v_lanes := v_lanes || r.lane;
-                v_priorities := v_priorities || r.number;
-                v_floors := v_floors || r.at;
-            else
-                tag := r.tag; id := r.id; number := r.number;
-                return next;
-            end if;
-        end loop;
+        r := queue.finish(p_ids, p_by, p_tokens, p_outcomes, p_delays, p_results, p_keys);
+        tag := 'a'; ids := r.applied; numbers := r.numbers;
+        return next;
+        if cardinality(r.put_off) > 0 then
+            tag := 'd'; ids := r.put_off;
+            return next;
+        end if;
+        ids := null; numbers := null;
+        v_keys := r.keys; v_firsts := r.firsts; v_kinds := r.kinds; v_lanes := r.lanes; v_priorities := r.priorities; v_floors := r.floors;
     end if;
     v_now := clock_timestamp();
 
-    for r in
-        with due as (
-            update apalis.jobs j set gate = 0
-             where j.ctid = any (array(select s.ctid from apalis.jobs s where s.status = 'Pending' and s.gate = 2 and s.run_at <= v_now
-                                        order by s.run_at limit 1000 for no key update skip locked))
-               and j.status = 'Pending' and j.gate = 2
-            returning j.job_type, j.lane, j.priority, j.run_at)
-        select d.job_type, d.lane, d.priority, min(d.run_at) as run_at from due d group by 1, 2, 3
-    loop
-        v_kinds := v_kinds || r.job_type;
-        v_lanes := v_lanes || r.lane;
-        v_priorities := v_priorities || r.priority;
-        v_floors := v_floors || r.run_at;
-    end loop;
-
-    id := null; number := null;
-    if cardinality(v_kinds) > 0 then
+    if p_due then
         for r in
-            select w.kind, w.lane, w.priority, min(w.floor) as floor from unnest(v_kinds, v_lanes, v_priorities, v_floors) w(kind, lane, priority, floor)
-             where not (w.kind = any (p_kinds) and w.lane = any (p_lanes)) group by 1, 2, 3
+            with due as (
+                update apalis.jobs j set gate = 0
+                 where j.ctid = any (array(select s.ctid from apalis.jobs s where s.status = 'Pending' and s.gate = 2 and s.run_at <= v_now
+                                            order by s.run_at limit 1000 for no key update skip locked))
+                   and j.status = 'Pending' and j.gate = 2
+                returning j.job_type, j.lane, j.priority, j.run_at)
+            select d.job_type, d.lane, d.priority, min(d.run_at) as run_at from due d group by 1, 2, 3
         loop
-            tag := 'w'; kind := r.kind; lane := r.lane; priority := r.priority; at := r.floor;
-            return next;
+            v_kinds := v_kinds || r.job_type;
+            v_lanes := v_lanes || r.lane;
+            v_priorities := v_priorities || r.priority;
+            v_floors := v_floors || r.run_at;
         end loop;
     end if;
 
     if cardinality(p_kinds) > 0 then
         for r in
-            select k.kind from unnest(p_kinds) k(kind)
-             where not exists (select 1 from apalis.workers v where v.id = p_worker || '/' || k.kind
-                                  and v.last_seen > v_now - make_interval(secs => p_lease))
+            select k.kind, exists (select 1 from apalis.workers v where v.id = p_worker || '/' || k.kind
+                                      and v.last_seen > v_now - make_interval(secs => p_lease)) as fresh,
+                   exists (select 1 from queue.paused_kinds h where h.kind = k.kind) as paused
+              from unnest(p_kinds) k(kind)
         loop
-            tag := 's'; kind := r.kind; lane := null; priority := null; at := null;
-            return next;
+            if not r.fresh then
+                tag := 's'; kind := r.kind;
+                return next;
+            elsif not r.paused then
+                v_open := v_open || r.kind;
+            end if;
         end loop;
         -- Higher priorities first; what is equal shares the slots.
         for r in
@@ -413,10 +433,7 @@ begin
              cross join lateral (select 1 from apalis.jobs j
                                   where j.job_type = s.kind and j.lane = s.lane and j.priority = s.priority and j.status = 'Pending' and j.gate = 0
                                     and j.run_at >= s.floor limit 1) ready
-             where s.kind = any (p_kinds)
-               and not exists (select 1 from queue.paused_kinds h where h.kind = s.kind)
-               and exists (select 1 from apalis.workers v where v.id = p_worker || '/' || s.kind
-                              and v.last_seen > v_now - make_interval(secs => p_lease))
+             where s.kind = any (v_open)
              order by s.priority desc, s.turn
         loop
             v_share := ceil(v_slots[r.place]::float8 / r.sharers);
@@ -434,7 +451,7 @@ begin
                              order by s.run_at, s.seq limit v_share for no key update skip locked))
                     returning j.id, j.attempts, j.job, j.ordering_key, j.metadata, j.run_at)
                 select 'c', c.id, r.kind, r.lane, c.attempts, v_now, c.job, c.ordering_key,
-                       case when c.metadata <> '' then hstore_to_array(c.metadata) end, c.run_at, r.priority
+                       case when c.metadata <> '' then hstore_to_array(c.metadata) end, c.run_at, r.priority, null::text[], null::integer[]
                   from claimed c;
                 get diagnostics v_got = row_count;
                 v_slots[r.place] := v_slots[r.place] - v_got;
@@ -443,6 +460,54 @@ begin
                 tag := 'm'; kind := r.kind; lane := r.lane; priority := r.priority; at := r.floor;
                 return next;
             end if;
+        end loop;
+    end if;
+
+    if cardinality(v_keys) > 0 then
+        -- The next job of each key. Where slots are left it is claimed at once, else it stands in line behind all that is ready.
+        select coalesce(array_agg(h.place) filter (where h.rank <= h.room), '{}'), coalesce(array_agg(h.place) filter (where (h.rank <= h.room) is not true), '{}')
+          into v_direct, v_behind
+          from (select n.place, row_number() over (partition by n.job_type, n.may_run order by n.run_at) as rank,
+                       case when n.may_run then v_slots[array_position(p_kinds, n.job_type)] end as room
+                  from (select k.key, min(k.first) as first from unnest(v_keys, v_firsts) k(key, first) group by 1) d
+                 cross join lateral (
+                    select i.ctid as place, i.job_type, i.run_at, i.gate, i.status,
+                           i.job_type = any (v_open) and i.lane = any (p_lanes) and i.run_at <= v_now as may_run
+                      from apalis.jobs i
+                     where i.ordering_key = d.key and i.status in ('Pending', 'Running') and i.seq >= d.first
+                     order by i.seq limit 1) n
+                 where n.gate = 1 and n.status = 'Pending') h;
+        if cardinality(v_direct) > 0 then
+            return query
+            with claimed as (
+                update apalis.jobs j set status = 'Running', gate = 0, lock_by = p_worker || '/' || j.job_type, lock_at = v_now, runs = j.runs + 1,
+                       unique_scope = case j.unique_scope when 1 then 0 else j.unique_scope end
+                 where j.ctid = any (v_direct) and j.gate = 1 and j.status = 'Pending'
+                returning j.id, j.job_type, j.lane, j.attempts, j.job, j.ordering_key, j.metadata, j.run_at, j.priority)
+            select 'c', c.id, c.job_type, c.lane, c.attempts, v_now, c.job, c.ordering_key,
+                   case when c.metadata <> '' then hstore_to_array(c.metadata) end, c.run_at, c.priority, null::text[], null::integer[]
+              from claimed c;
+        end if;
+        if cardinality(v_behind) > 0 then
+            for r in
+                with promoted as (
+                    update apalis.jobs j set gate = case when j.run_at > v_now then 2 else 0 end, run_at = greatest(j.run_at, v_now)
+                     where j.ctid = any (v_behind) and j.gate = 1 and j.status = 'Pending'
+                    returning j.job_type, j.lane, j.priority, j.gate, j.run_at)
+                select p.job_type, p.lane, p.priority, min(p.run_at) as run_at from promoted p where p.gate = 0 group by 1, 2, 3
+            loop
+                tag := 'w'; kind := r.job_type; lane := r.lane; priority := r.priority; at := r.run_at;
+                return next;
+            end loop;
+        end if;
+    end if;
+    if cardinality(v_kinds) > 0 then
+        for r in
+            select w.kind, w.lane, w.priority, min(w.floor) as floor from unnest(v_kinds, v_lanes, v_priorities, v_floors) w(kind, lane, priority, floor)
+             where not (w.kind = any (p_kinds) and w.lane = any (p_lanes)) group by 1, 2, 3
+        loop
+            tag := 'w'; kind := r.kind; lane := r.lane; priority := r.priority; at := r.floor;
+            return next;
         end loop;
     end if;
 
@@ -475,22 +540,17 @@ end $$;
 
 -- Puts the running jobs of silent processes back into line. Answers how many, and the wake-ups to send.
 create or replace function queue.reap(p_lease float8, out reaped bigint, out wake_ups text[]) language plpgsql as $$
+declare
+    s record;
 begin
-    with silent as materialized (
-        select j.id, j.lock_by, j.lock_at, j.ordering_key from apalis.jobs j
-         where j.status = 'Running'
-           and not exists (select 1 from apalis.workers v where v.id = j.lock_by
-                              and v.last_seen >= clock_timestamp() - make_interval(secs => p_lease))
-         limit 5000),
-    columns as (
-        select array_agg(s.id) as ids, array_agg(s.lock_by) as by, array_agg(s.lock_at) as tokens, array_agg(5::smallint) as outcomes,
-               array_agg(0::float8) as delays, array_agg('{"Err":"its process was lost"}'::text) as results, array_agg(s.ordering_key) as keys
-          from silent s)
-    select count(*) filter (where f.tag = 'a'),
-           coalesce(array_agg(distinct queue.wake_up(f.kind, f.lane, f.number, 0::smallint, f.at)) filter (where f.tag = 'w'), '{}')
-      into reaped, wake_ups
-      from columns c cross join lateral queue.finish(c.ids, c.by, c.tokens, c.outcomes, c.delays, c.results, c.keys) f
-     where c.ids is not null;
+    select array_agg(j.id) as ids, array_agg(j.lock_by) as owners, array_agg(j.lock_at) as tokens, array_agg(j.ordering_key) as keys into s
+      from (select j.id, j.lock_by, j.lock_at, j.ordering_key from apalis.jobs j
+             where j.status = 'Running'
+               and not exists (select 1 from apalis.workers v where v.id = j.lock_by
+                                  and v.last_seen >= clock_timestamp() - make_interval(secs => p_lease))
+             limit 5000) j;
+    select f.ended, f.wake_ups into reaped, wake_ups
+      from queue.finish_all(s.ids, s.owners, s.tokens, 5::smallint, '{"Err":"its process was lost"}', s.keys) f;
     if reaped > 0 then
         delete from apalis.workers v where v.storage_name = 'tuberry' and v.last_seen < clock_timestamp() - make_interval(secs => p_lease * 100);
     end if;
@@ -499,20 +559,15 @@ end $$;
 -- After a step whose answer was lost: gives back what it may have claimed for this process, all but what the process knows of.
 create or replace function queue.give_back_unanswered(p_worker text, p_kinds text[], p_known text[], out given_back bigint, out wake_ups text[])
 language plpgsql as $$
+declare
+    s record;
 begin
-    with unknown as materialized (
-        select j.id, j.lock_by, j.lock_at, j.ordering_key from unnest(p_kinds) k
-         cross join lateral (select * from apalis.jobs j where j.status = 'Running' and j.lock_by = p_worker || '/' || k) j
-         where j.id <> all (p_known)),
-    columns as (
-        select array_agg(s.id) as ids, array_agg(s.lock_by) as by, array_agg(s.lock_at) as tokens, array_agg(4::smallint) as outcomes,
-               array_agg(0::float8) as delays, array_agg(null::text) as results, array_agg(s.ordering_key) as keys
-          from unknown s)
-    select count(*) filter (where f.tag = 'a'),
-           coalesce(array_agg(distinct queue.wake_up(f.kind, f.lane, f.number, 0::smallint, f.at)) filter (where f.tag = 'w'), '{}')
-      into given_back, wake_ups
-      from columns c cross join lateral queue.finish(c.ids, c.by, c.tokens, c.outcomes, c.delays, c.results, c.keys) f
-     where c.ids is not null;
+    select array_agg(j.id) as ids, array_agg(j.lock_by) as owners, array_agg(j.lock_at) as tokens, array_agg(j.ordering_key) as keys into s
+      from unnest(p_kinds) k
+     cross join lateral (select * from apalis.jobs j where j.status = 'Running' and j.lock_by = p_worker || '/' || k) j
+     where j.id <> all (p_known);
+    select f.ended, f.wake_ups into given_back, wake_ups
+      from queue.finish_all(s.ids, s.owners, s.tokens, 4::smallint, null, s.keys) f;
 end $$;
 
 -- ------------------------------------------------------------------------------------------------------------------ hands
@@ -564,7 +619,7 @@ begin
     if v_job.ordering_key is not null then
         -- The head, held where it is until this transaction ends: it is claimed before, or after.
         select * into v_head from apalis.jobs j
-         where j.ordering_key = v_job.ordering_key and j.gate <> 1 and j.status in ('Pending', 'Running') for update;
+         where j.ordering_key = v_job.ordering_key and j.gate <> 1 and j.status in ('Pending', 'Running') order by j.seq limit 1 for update;
         if found and v_head.status = 'Pending' and v_head.seq > v_job.seq then
             update apalis.jobs j set gate = 1 where j.id = v_head.id;
         elsif found then

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::AccountId;
 use tuberry_jobs::queue::{Config, Queue, Runner};
-use tuberry_jobs::{Job, JobError, Policy, enqueue, enqueue_all, enqueue_at};
+use tuberry_jobs::{Job, JobError, Policy, enqueue, enqueue_all, enqueue_alone, enqueue_at};
 use tuberry_storage::Store;
 
 /// Set, with the database's URL, in a process that this bench starts to kill it.
@@ -190,8 +190,12 @@ impl Ours {
         let store = self.store(connections);
         let produce = async |first: usize, count: usize| {
             for n in first..first + count {
+                if !state {
+                    enqueue_alone(&store, &Noop { n, ..Noop::default() }).await.expect("a job");
+                    continue;
+                }
                 let mut tx = store.begin().await.expect("a transaction");
-                if state {
+                {
                     let row = i32::try_from(n * 7919 % 1000 + 1).expect("small");
                     let updated = sqlx::query("update bench_ours set n = n + 1 where id = $1").bind(row).execute(tx.conn()).await;
                     updated.expect("an update");

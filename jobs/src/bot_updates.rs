@@ -2,8 +2,8 @@
 //! changes nothing.
 
 use crate::bot_call::{AnswerGetid, DeleteServiceMessage};
-use crate::enqueue;
 use crate::send_reply::{SendReply, announce_failure};
+use crate::{enqueue, enqueue_alone};
 use tuberry_domain::bot_update::{BotEvent, BotMembership, BotMessage, BotService, BotUpdate, ServiceKind};
 use tuberry_domain::content::{self, shown};
 use tuberry_domain::text::MESSAGE_LIMIT;
@@ -31,10 +31,9 @@ fn is_getid(message: &BotMessage) -> bool {
 }
 
 async fn answer_getid(store: &Store, bot: BotId, message: &BotMessage) -> Result<()> {
-    let mut tx = store.begin().await?;
     let (chat, kind) = (message.chat.id, message.chat.kind.clone());
-    enqueue(&mut tx, &AnswerGetid { bot, chat, kind, thread: message.thread, message: message.id }).await?;
-    tx.commit().await
+    enqueue_alone(store, &AnswerGetid { bot, chat, kind, thread: message.thread, message: message.id }).await?;
+    Ok(())
 }
 
 /// An operator's message in a topic of the bot's own working group. Anywhere else it is none of ours.

@@ -4,7 +4,7 @@ use crate::queue::enqueue;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use tuberry_domain::{AccountId, BotId, ClientId, DialogId, LoginNumber, MessageId};
-use tuberry_storage::Tx;
+use tuberry_storage::{Store, Tx};
 
 /// A durable action: one file per job, named after it. `C` is what jobs may use (the product's context; tests bring their own).
 ///
@@ -193,6 +193,11 @@ pub enum When {
 /// Enqueues in the caller's transaction. `false`: its unique key is taken, nothing was written, and the transaction goes on.
 pub async fn enqueue<C, J: Job<C>>(tx: &mut Tx, job: &J) -> tuberry_storage::Result<bool> {
     Ok(enqueue::insert(tx, [job], When::Now).await? == 1)
+}
+
+/// Enqueues where nothing else is to be written: in a transaction of its own, for the least that a commit costs.
+pub async fn enqueue_alone<C, J: Job<C>>(store: &Store, job: &J) -> tuberry_storage::Result<bool> {
+    enqueue::insert_alone(store, job).await
 }
 
 /// As [`enqueue()`], to start after `delay`.

@@ -25,7 +25,7 @@ mod topic;
 pub use account_ended::{account_ended, fail_waiting_replies};
 pub use bot_call::{AnswerGetid, DeleteServiceMessage};
 pub use context::Context;
-pub use job::{Backoff, Job, JobError, Policy, Subject, Unique, enqueue, enqueue_all, enqueue_at, enqueue_in};
+pub use job::{Backoff, Job, JobError, Policy, Subject, Unique, enqueue, enqueue_all, enqueue_alone, enqueue_at, enqueue_in};
 pub use log_out::LogOut;
 pub use mark_reply::MarkReply;
 pub use mirror_message::MirrorMessage;

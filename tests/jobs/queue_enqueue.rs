@@ -146,3 +146,46 @@ async fn a_batch_is_one_statement_and_keeps_its_order() {
     }
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn higher_priorities_start_first_and_change_nothing_within_a_key() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    let jobs = [
+        Act::n(1),
+        Act::n(2).priority(-5),
+        Act::n(3).priority(5),
+        Act::n(4).key("k").priority(1),
+        Act::n(5).key("k").priority(9),
+        Act::n(6).priority(5),
+    ];
+    put_all(&database, &jobs).await;
+    for single in [Act::n(7).priority(7), Act::n(8).priority(-7)] {
+        assert!(tuberry_jobs::enqueue_alone(&database.store, &single).await.unwrap());
+    }
+    let running = Running::start_one_by_one(config(&database.url), &log);
+    wait_count(pool, "status = 'Done'", 8, SOON).await;
+    let started = log.started();
+    let place = |n: i64| started.iter().position(|&one| one == n).unwrap();
+    let free: Vec<i64> = started.iter().copied().filter(|n| ![5].contains(n)).collect();
+    assert_eq!(free, [7, 3, 6, 4, 1, 2, 8], "{started:?}");
+    assert!(place(4) < place(5));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_enqueued_alone_is_there_at_once_and_wakes_the_queue() {
+    let database = database().await;
+    let log = Log::default();
+    let running = Running::start(config(&database.url), &log);
+    put(&database, &Act::n(0)).await;
+    wait_status(database.store.pool(), 0, "Done").await;
+    for (n, job) in [(1, Act::n(1)), (2, Act::n(2).key("k")), (3, Act::n(3).unique("live", "u"))] {
+        let begun = Instant::now();
+        assert!(tuberry_jobs::enqueue_alone(&database.store, &job).await.unwrap());
+        wait_status(database.store.pool(), n, "Done").await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "without waiting for a sweep");
+    }
+    running.stop().await;
+}

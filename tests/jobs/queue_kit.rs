@@ -246,9 +246,18 @@ pub struct Running {
 
 impl Running {
     pub fn start(config: Config, log: &Log) -> Self {
+        Self::start_with(config, log, Runner::register::<Act>)
+    }
+
+    /// Runs one job at a time.
+    pub fn start_one_by_one(config: Config, log: &Log) -> Self {
+        Self::start_with(config, log, |runner| runner.register_with::<Act>(1))
+    }
+
+    fn start_with(config: Config, log: &Log, register: impl FnOnce(Runner<Log>) -> Runner<Log>) -> Self {
         let queue = Queue::start(config).unwrap();
         let stop = CancellationToken::new();
-        let runner = Runner::new(queue.clone(), log.clone()).register::<Act>();
+        let runner = register(Runner::new(queue.clone(), log.clone()));
         let runner = tokio::spawn(runner.run(stop.clone()));
         Self { queue, stop, runner }
     }

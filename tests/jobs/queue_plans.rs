@@ -34,6 +34,7 @@ async fn the_queues_statements_use_indexes_only_and_few_pages_whatever_lies_besi
     let cluster = OwnCluster::start().await;
     let store = Store::open(&cluster.url, 4).unwrap();
     let pool = store.pool();
+    sqlx::raw_sql("drop index apalis.one_head_per_key").execute(pool).await.unwrap();
     for (_, setup) in SETUPS {
         sqlx::raw_sql(setup).execute(pool).await.unwrap();
     }

@@ -31,6 +31,9 @@ impl OwnCluster {
         embedded.create_database("tuberry", None).await.expect("a database");
         let url = embedded.socket_url("tuberry");
         super::databases::migrate(&url).await.expect("migrations");
+        if matches!(tuning, Tuning::Throwaway) {
+            super::databases::refuse_second_heads(&url).await.expect("an index");
+        }
         Self { embedded, url, _folder: folder }
     }
 }

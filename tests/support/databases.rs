@@ -58,6 +58,20 @@ pub async fn migrate(url: &str) -> Result<(), String> {
     migrated
 }
 
+/// The queue's code alone keeps a key from having two heads; in tests the database would refuse the second one.
+pub async fn refuse_second_heads(url: &str) -> Result<(), String> {
+    let pool = sqlx::PgPool::connect(url).await.map_err(|error| error.to_string())?;
+    let made = sqlx::raw_sql(
+        "create unique index one_head_per_key on apalis.jobs (ordering_key)
+          where ordering_key is not null and gate <> 1 and status in ('Pending', 'Running')",
+    )
+    .execute(&pool)
+    .await
+    .map_err(|error| error.to_string());
+    pool.close().await;
+    made.map(drop)
+}
+
 async fn create(template: Option<&'static str>) -> Database {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -80,6 +94,7 @@ async fn serve(mut inbox: mpsc::UnboundedReceiver<Order>) {
         let cluster = clusters::start(folder.path(), Tuning::Throwaway).await.map_err(|error| error.to_string())?;
         cluster.create_database(TEMPLATE, None).await.map_err(|error| error.to_string())?;
         migrate(&cluster.socket_url(TEMPLATE)).await?;
+        refuse_second_heads(&cluster.socket_url(TEMPLATE)).await?;
         Ok::<_, String>(cluster)
     }
     .await;

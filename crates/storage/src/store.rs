@@ -37,7 +37,13 @@ impl Store {
     pub fn open(url: &str, max_connections: u32) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
         // A process that is stopped inside a transaction must not hold its locks for ever.
-        let options = options.options([("TimeZone", "UTC"), ("idle_in_transaction_session_timeout", "60s")]);
+        // Every statement has its index; a plan that was made while a table was small must not scan it when it has grown.
+        let options = options.options([
+            ("TimeZone", "UTC"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
+        ]);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -51,7 +57,14 @@ impl Store {
         &self.pool
     }
 
-    /// Begins a transaction, the only way to enqueue jobs.
+    /// Wakes the queue for what has been committed.
+    pub fn wake(&self, wake_ups: &[String]) {
+        let mut pending = Pending::default();
+        wake_ups.iter().for_each(|wake_up| pending.insert(wake_up));
+        self.wake_ups.send(pending);
+    }
+
+    /// Begins a transaction, in which jobs are enqueued with the reason for them.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(Tx { inner: self.pool.begin().await?, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
     }

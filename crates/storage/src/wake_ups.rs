@@ -5,10 +5,14 @@
 
 use sqlx::PgPool;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// The channel that every queue process listens on.
 pub const WAKE_UP_CHANNEL: &str = "tuberry_jobs";
+
+/// Least time between two NOTIFYs of a process.
+const PACE: Duration = Duration::from_millis(2);
 
 /// Wake-ups that wait to be sent. Each is a subject, a tab and a number; of one subject the least number counts.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +58,13 @@ impl WakeUps {
     pub(crate) fn start(pool: PgPool) -> Self {
         let (sender, mut receiver) = mpsc::unbounded_channel::<Pending>();
         tokio::spawn(async move {
+            let mut sent_at: Option<Instant> = None;
             while let Some(mut pending) = receiver.recv().await {
+                // The first one goes at once; under load they go together.
+                if let Some(wait) = sent_at.and_then(|at| PACE.checked_sub(at.elapsed())) {
+                    tokio::time::sleep(wait).await;
+                }
+                sent_at = Some(Instant::now());
                 while let Ok(more) = receiver.try_recv() {
                     pending.extend(more);
                 }

@@ -1,13 +1,20 @@
 //! The engine: what it hears, what it knows, and when it has to act. What it does then is in `step`.
+//!
+//! Statements run on two connections: while PostgreSQL works on one, the answer of the other is dealt with, and under load both of its processes
+//! are busy. Everything that the engine knows changes in its own loop only.
 
 mod step;
 
+use self::step::Finished;
 use super::connection::Reconnect;
 use super::handle::{Config, Message, Shared};
 use super::hot::{Hot, Pair};
 use super::lease::Acknowledgement;
 use super::slots::Kind;
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,6 +23,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tuberry_domain::AccountId;
 use tuberry_storage::PendingWakeUps;
 
+/// Connections for statements.
+const CONNECTIONS: usize = 2;
+/// So many outcomes, or free slots, are worth a second step beside the one that is on its way.
+const CROWD: usize = 64;
 /// How long a stop tries to write the last outcomes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,12 +47,23 @@ pub(super) struct Engine {
     outgoing: PendingWakeUps,
     /// The next scheduled job that anybody told of.
     due: Option<Instant>,
+    /// Times of scheduled jobs, and when they were heard of: a statement that began before does not know them.
+    told: Vec<(Instant, Instant)>,
+    /// When the latest statement began of which the answer said what is scheduled next.
+    looked_at: Option<Instant>,
     /// The database's time at a time of ours.
     clock: Option<(DateTime<Utc>, Instant)>,
     sweep_at: Instant,
-    connection: Option<PgConnection>,
-    /// The session of the last step, until it is known to be over.
-    session: Option<i32>,
+    sweeping: bool,
+    /// Connections without work.
+    idle: Vec<PgConnection>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
+    steps_in_flight: usize,
+    /// Why the connections cannot be used: nothing new begins until what is in flight has ended.
+    broken: Option<sqlx::Error>,
+    /// Sessions of which nobody knows whether their last statement committed, or may still do.
+    sessions: Vec<i32>,
+    reconnect: Reconnect,
     /// The database refused a batch of outcomes: send them one by one.
     one_by_one: bool,
     stop: Option<(oneshot::Sender<()>, Instant)>,
@@ -61,10 +83,17 @@ impl Engine {
             known: HashSet::new(),
             outgoing: PendingWakeUps::default(),
             due: None,
+            told: Vec::new(),
+            looked_at: None,
             clock: None,
             sweep_at: Instant::now(),
-            connection: None,
-            session: None,
+            sweeping: false,
+            idle: Vec::new(),
+            in_flight: FuturesUnordered::new(),
+            steps_in_flight: 0,
+            broken: None,
+            sessions: Vec::new(),
+            reconnect: Reconnect::new("engine"),
             one_by_one: false,
             stop: None,
         }
@@ -72,7 +101,6 @@ impl Engine {
 
     /// Runs until told to stop and all outcomes are written; answers where to report that.
     pub(super) async fn run(mut self) -> oneshot::Sender<()> {
-        let mut reconnect = Reconnect::new("engine");
         self.ownership_changed();
         loop {
             while let Ok(message) = self.inbox.try_recv() {
@@ -82,40 +110,48 @@ impl Engine {
                 self.ownership_changed();
             }
             if let Some((done, limit)) = self.stop.take() {
-                if self.outcomes.is_empty() && self.known.is_empty() || Instant::now() > limit {
+                let written = self.outcomes.is_empty() && self.known.is_empty() && self.in_flight.is_empty();
+                if written || Instant::now() > limit {
                     return done;
                 }
                 self.stop = Some((done, limit));
             }
-            if !self.has_work() {
+            if self.in_flight.is_empty()
+                && let Some(error) = self.broken.take()
+            {
+                self.one_by_one = matches!(error, sqlx::Error::Database(_));
+                self.idle.clear();
+                self.sweep_at = Instant::now();
+                self.reconnect.wait(&error).await;
+            } else if self.broken.is_none() && self.in_flight.len() < CONNECTIONS && self.has_work() {
+                if let Err(error) = self.begin().await {
+                    self.broken = Some(error);
+                }
+            } else {
                 self.rest().await;
-                continue;
-            }
-            if self.kinds.values().any(Kind::is_rushing) {
-                self.gather();
-            }
-            match self.act().await {
-                Ok(()) => {
-                    self.one_by_one = false;
-                    reconnect.succeeded();
-                }
-                Err(error) => {
-                    self.one_by_one = matches!(error, sqlx::Error::Database(_));
-                    self.connection = None;
-                    self.sweep_at = Instant::now();
-                    reconnect.wait(&error).await;
-                }
             }
         }
     }
 
     fn has_work(&self) -> bool {
+        !self.outgoing.is_empty() || self.sweep_is_due() || self.step_is_due()
+    }
+
+    fn sweep_is_due(&self) -> bool {
+        !self.sweeping && !self.kinds.is_empty() && self.sweep_at <= Instant::now()
+    }
+
+    fn step_is_due(&self) -> bool {
         let now = Instant::now();
-        !self.outgoing.is_empty()
-            || self.due.is_some_and(|due| due <= now)
-            || (!self.kinds.is_empty() && self.sweep_at <= now)
-            || self.outcomes.iter().any(|o| o.not_before.is_none_or(|at| at <= now))
-            || self.can_claim()
+        let writable = || self.outcomes.iter().filter(|outcome| outcome.not_before.is_none_or(|at| at <= now));
+        match self.steps_in_flight {
+            0 => self.due.is_some_and(|due| due <= now) || writable().next().is_some() || self.can_claim(),
+            _ => !self.one_by_one && (writable().nth(CROWD - 1).is_some() || (self.can_claim() && self.has_many_free_slots())),
+        }
+    }
+
+    fn has_many_free_slots(&self) -> bool {
+        self.hot.any(|pair| self.kinds.get(pair.kind).is_some_and(|kind| kind.free() >= CROWD))
     }
 
     fn can_claim(&self) -> bool {
@@ -127,7 +163,7 @@ impl Engine {
     /// Waits until something is heard or due.
     async fn rest(&mut self) {
         let mut until = Instant::now() + Duration::from_secs(60);
-        if !self.kinds.is_empty() {
+        if !self.kinds.is_empty() && !self.sweeping {
             until = until.min(self.sweep_at);
         }
         for at in
@@ -135,21 +171,14 @@ impl Engine {
         {
             until = until.min(at);
         }
+        // What is due already waits for a connection.
+        let now = Instant::now();
+        let until = if until <= now { now + Duration::from_secs(1) } else { until };
         tokio::select! {
+            Some(finished) = self.in_flight.next() => self.finished(finished),
             message = self.inbox.recv() => if let Some(message) = message { self.hear(message) },
             _ = self.owned.changed() => self.ownership_changed(),
             () = tokio::time::sleep_until(until.into()) => {}
-        }
-    }
-
-    /// Under a rush of short jobs: lets outcomes of the next moments join this step.
-    fn gather(&mut self) {
-        let until = Instant::now() + Duration::from_micros(200);
-        while Instant::now() < until && self.kinds.values().any(|kind| kind.buffer.load().1 > 0) {
-            std::thread::yield_now();
-            while let Ok(message) = self.inbox.try_recv() {
-                self.hear(message);
-            }
         }
     }
 
@@ -217,6 +246,21 @@ impl Engine {
             _ => Instant::now(),
         };
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
+        if !self.in_flight.is_empty() {
+            self.told.push((Instant::now(), due));
+        }
+    }
+
+    /// A statement that began at `asked_at` answered what is scheduled next.
+    fn looked(&mut self, asked_at: Instant, next: Option<Instant>) {
+        if self.looked_at.is_some_and(|latest| latest > asked_at) {
+            // A later one has answered already and knew more.
+            self.due = self.due.into_iter().chain(next).min();
+            return;
+        }
+        self.looked_at = Some(asked_at);
+        self.told.retain(|(heard, _)| *heard >= asked_at);
+        self.due = self.told.iter().map(|(_, due)| *due).chain(next).min();
     }
 
     fn ownership_changed(&mut self) {

@@ -33,8 +33,14 @@ impl<C: Send + Sync + 'static> Runner<C> {
 
     /// Runs jobs of this kind here.
     #[must_use]
-    pub fn register<J: Job<C>>(mut self) -> Self {
-        self.kinds.push(Box::new(|queue, context, shutdown| work::<C, J>(queue, context, shutdown).boxed()));
+    pub fn register<J: Job<C>>(self) -> Self {
+        self.register_with::<J>(J::POLICY.concurrency)
+    }
+
+    /// Runs jobs of this kind here, so many at the same time.
+    #[must_use]
+    pub fn register_with<J: Job<C>>(mut self, concurrency: usize) -> Self {
+        self.kinds.push(Box::new(move |queue, context, shutdown| work::<C, J>(queue, context, concurrency, shutdown).boxed()));
         self
     }
 
@@ -64,8 +70,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
 }
 
 /// One kind's worker, started again should it ever end by itself.
-async fn work<C: Send + Sync + 'static, J: Job<C>>(queue: Queue, context: Arc<C>, shutdown: CancellationToken) {
-    let buffer = queue.shared.register(J::KIND, J::POLICY.concurrency);
+async fn work<C: Send + Sync + 'static, J: Job<C>>(
+    queue: Queue,
+    context: Arc<C>,
+    concurrency: usize,
+    shutdown: CancellationToken,
+) {
+    let buffer = queue.shared.register(J::KIND, concurrency);
     while !shutdown.is_cancelled() {
         let worker = Worker::<Vec<u8>, _, _, _>::new(
             WorkerContext::new(&format!("{}/{}", queue.name(), J::KIND)),

@@ -15,6 +15,8 @@ pub(super) struct Kind {
     pub buffer: Arc<KindBuffer>,
     /// The database says that this process' lease must be renewed before it may claim.
     pub stale: bool,
+    /// Jobs that steps on their way may bring.
+    pub asked: usize,
     /// Jobs claimed beyond those that may run.
     ahead: usize,
     /// Jobs that the last step brought.
@@ -23,22 +25,18 @@ pub(super) struct Kind {
 
 impl Kind {
     pub(super) fn new(buffer: Arc<KindBuffer>) -> Self {
-        Self { buffer, stale: false, ahead: 0, delivered: 0 }
+        Self { buffer, stale: false, asked: 0, ahead: 0, delivered: 0 }
     }
 
-    fn free(&self) -> usize {
+    /// How many more jobs have room here.
+    pub(super) fn free(&self) -> usize {
         let (waiting, running) = self.buffer.load();
-        (self.buffer.concurrency + self.ahead).saturating_sub(waiting + running)
+        (self.buffer.concurrency + self.ahead).saturating_sub(waiting + running + self.asked)
     }
 
     /// Whether a claim makes sense now.
     pub(super) fn may_claim(&self) -> bool {
         !self.stale && self.buffer.is_open() && self.free() > 0
-    }
-
-    /// Jobs are so short that the worker waits for the database.
-    pub(super) fn is_rushing(&self) -> bool {
-        self.ahead > 0
     }
 
     /// How many to claim in this step. `more`: there are ready jobs.

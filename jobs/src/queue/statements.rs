@@ -6,9 +6,35 @@ use super::lease::Acknowledgement;
 use super::tally::{Tallies, Tally};
 use crate::job::{Policy, When};
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use std::time::Duration;
 use tuberry_storage::WAKE_UP_CHANNEL;
+
+impl When {
+    /// Delay in seconds, and time.
+    fn columns(self) -> (Option<f64>, Option<DateTime<Utc>>) {
+        match self {
+            Self::Now => (None, None),
+            Self::In(delay) => (Some(delay.as_secs_f64()), None),
+            Self::At(at) => (None, Some(at)),
+        }
+    }
+}
+
+/// As the row keeps them: the largest number is no limit.
+impl Policy {
+    fn max_attempts(&self) -> i32 {
+        self.max_attempts.map_or(i32::MAX, |attempts| i32::try_from(attempts).unwrap_or(i32::MAX))
+    }
+
+    fn lost_leases(&self) -> i32 {
+        i32::try_from(self.lost_leases).unwrap_or(i32::MAX)
+    }
+
+    fn deadline(&self) -> Option<f64> {
+        self.deadline.map(|deadline| deadline.as_secs_f64())
+    }
+}
 
 /// Runs `queue.enqueue`: how many rows were new, and the wake-ups to send after the commit.
 pub(super) async fn enqueue(
@@ -18,11 +44,7 @@ pub(super) async fn enqueue(
     rows: &Rows,
     when: When,
 ) -> sqlx::Result<(u64, Vec<String>)> {
-    let (delay, at) = match when {
-        When::Now => (None, None),
-        When::In(delay) => (Some(delay.as_secs_f64()), None),
-        When::At(at) => (None, Some(at)),
-    };
+    let (delay, at) = when.columns();
     let answer = sqlx::query!(
         r#"select inserted as "inserted!", wake_ups as "wake_ups!"
              from queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
@@ -38,9 +60,9 @@ pub(super) async fn enqueue(
         &rows.subjects.1,
         delay,
         at,
-        policy.max_attempts.map_or(i32::MAX, |n| i32::try_from(n).unwrap_or(i32::MAX)),
-        i32::try_from(policy.lost_leases).unwrap_or(i32::MAX),
-        policy.deadline.map(|deadline| deadline.as_secs_f64()),
+        policy.max_attempts(),
+        policy.lost_leases(),
+        policy.deadline(),
         &rows.metadata
     )
     .fetch_one(connection)
@@ -48,17 +70,64 @@ pub(super) async fn enqueue(
     Ok((answer.inserted.unsigned_abs(), answer.wake_ups))
 }
 
+/// Takes the ordering key's lock until the transaction ends: what is enqueued under it comes in the order of commits.
+pub(super) async fn lock_key(connection: &mut PgConnection, key: &str) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(queue.key_lock($1))", key).execute(connection).await.map(drop)
+}
+
+/// Inserts the only row of `rows`, which has no unique key, as `queue.enqueue` would, at a third of the cost. The caller holds the lock of its
+/// ordering key. Answers the wake-up to send after the commit.
+pub(super) async fn enqueue_one(
+    connection: impl PgExecutor<'_>,
+    kind: &str,
+    policy: &Policy,
+    rows: &Rows,
+    when: When,
+) -> sqlx::Result<Option<String>> {
+    let (delay, at) = when.columns();
+    let answer = sqlx::query!(
+        r#"insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, metadata, ordering_key, lane, gate,
+                                    enqueued_at, deadline, max_lost_leases, client_id, account_id, dialog_id)
+           select $1, $2, $3, 'Pending', 0, $4, t.at, $5, coalesce(hstore($6::text[]), ''), $7::text, $8,
+                  case when $7::text is not null and exists (select from apalis.jobs j where j.ordering_key = $7::text and j.status in ('Pending', 'Running')) then 1
+                       when t.at > statement_timestamp() then 2 else 0 end,
+                  statement_timestamp(), t.at + make_interval(secs => $9::float8), $10, w.client_id, w.account_id, w.dialog_id
+             from (select greatest(coalesce($11::timestamptz, statement_timestamp() + make_interval(secs => $12::float8)), statement_timestamp()) as at) t
+             left join lateral queue.whose($13, $14) w on true
+           returning queue.wake_up(job_type, lane, priority, gate, run_at) as wake_up"#,
+        rows.ids[0],
+        kind,
+        rows.payloads[0],
+        policy.max_attempts(),
+        rows.priorities[0],
+        &rows.metadata,
+        rows.ordering_keys[0].as_deref(),
+        rows.lanes[0],
+        policy.deadline(),
+        policy.lost_leases(),
+        at,
+        delay,
+        rows.subjects.0[0],
+        rows.subjects.1[0]
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(answer.wake_up)
+}
+
 /// What one step asks for.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     pub worker: &'a str,
     pub outcomes: &'a [Acknowledgement],
+    /// A scheduled job may be due.
+    pub due: bool,
     /// Kinds with free slots, and how many.
-    pub slots: Vec<(&'static str, i32)>,
+    pub slots: &'a [(&'static str, i32)],
     /// Pairs that may have ready jobs, and from which `run_at` on.
     pub pairs: &'a [(Pair, DateTime<Utc>)],
     /// Lanes of which woken pairs may be claimed too.
-    pub lanes: Vec<String>,
+    pub lanes: &'a [String],
     pub lease: Duration,
 }
 
@@ -104,8 +173,8 @@ pub(super) struct Stepped {
 pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx::Result<Stepped> {
     let outcomes = step.outcomes;
     let rows = sqlx::query!(
-        r#"select tag as "tag!", id, kind, lane, number, at, payload, ordering_key, metadata, clock, priority
-             from queue.step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
+        r#"select tag as "tag!", id, kind, lane, number, at, payload, ordering_key, metadata, clock, priority, ids, numbers
+             from queue.step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"#,
         step.worker,
         &outcomes.iter().map(|o| o.id.as_str()).collect::<Vec<_>>() as &[&str],
         &outcomes.iter().map(|o| format!("{}/{}", step.worker, o.kind)).collect::<Vec<_>>(),
@@ -114,13 +183,14 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
         &outcomes.iter().map(|o| o.delay.as_secs_f64()).collect::<Vec<_>>(),
         &outcomes.iter().map(|o| o.result.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
         &outcomes.iter().map(|o| o.ordering_key.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        step.due,
         &step.slots.iter().map(|(kind, _)| *kind).collect::<Vec<_>>() as &[&str],
         &step.slots.iter().map(|(_, slots)| *slots).collect::<Vec<_>>(),
         &step.pairs.iter().map(|(pair, _)| pair.kind).collect::<Vec<_>>() as &[&str],
         &step.pairs.iter().map(|(pair, _)| pair.lane.as_str()).collect::<Vec<_>>() as &[&str],
         &step.pairs.iter().map(|(pair, _)| pair.priority).collect::<Vec<_>>(),
         &step.pairs.iter().map(|(_, floor)| *floor).collect::<Vec<_>>(),
-        &step.lanes,
+        step.lanes,
         step.lease.as_secs_f64()
     )
     .fetch_all(connection)
@@ -128,8 +198,8 @@ pub(super) async fn step(connection: &mut PgConnection, step: &Step<'_>) -> sqlx
     let mut stepped = Stepped::default();
     for row in rows {
         match (row.tag.as_str(), row.id, row.kind, row.lane) {
-            ("a", Some(id), ..) => stepped.applied.push((id, row.number.unwrap_or_default())),
-            ("d", Some(id), ..) => stepped.put_off.push(id),
+            ("a", ..) => stepped.applied = row.ids.unwrap_or_default().into_iter().zip(row.numbers.unwrap_or_default()).collect(),
+            ("d", ..) => stepped.put_off = row.ids.unwrap_or_default(),
             ("c", Some(id), Some(kind), Some(lane)) => {
                 let (Some(payload), Some(token), Some(run_at)) = (row.payload, row.at, row.clock) else {
                     return Err(sqlx::Error::Protocol("queue.step claimed a job without its payload".to_owned()));

@@ -1,5 +1,5 @@
-//! What the engine does on its connection: one statement at a time for all kinds of the process. While a step is on its way, outcomes and
-//! wake-ups gather for the next one, which is all the group commit there is.
+//! What the engine does on its connections: one statement for all kinds of the process. While steps are on their way, outcomes and wake-ups gather
+//! for the next one, which is all the group commit there is.
 
 use super::{Engine, add};
 use crate::queue::buffer::Claimed;
@@ -10,11 +10,13 @@ use crate::queue::lease::{Acknowledgement, Lease};
 use crate::queue::slots::Kind;
 use crate::queue::statements::{self, ClaimedRow, Step, Stepped, Swept};
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
 use sqlx::PgConnection;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use tuberry_storage::PendingWakeUps;
 
 /// Name of the step connection's sessions.
 const SESSION: &str = "tuberry-queue-step";
@@ -23,69 +25,144 @@ const BATCH: usize = 1000;
 /// How `queue.finish` says that a job is dead.
 const DEAD: i32 = 6;
 
+/// What a connection is busy with.
+pub(super) enum Work {
+    Step {
+        outcomes: Vec<Acknowledgement>,
+        pairs: Vec<(Pair, DateTime<Utc>)>,
+        slots: Vec<(&'static str, i32)>,
+        lanes: Vec<String>,
+        due: bool,
+    },
+    Sweep,
+    Notify(Vec<String>),
+}
+
+enum Answer {
+    Stepped(Stepped),
+    Swept(Swept),
+    Notified,
+}
+
+/// A statement that has ended.
+pub(super) struct Finished {
+    connection: PgConnection,
+    work: Work,
+    answer: sqlx::Result<Answer>,
+    asked_at: Instant,
+}
+
+async fn perform(mut connection: PgConnection, work: Work, worker: Arc<Shared>, lease: Duration) -> Finished {
+    let asked_at = Instant::now();
+    let statement = async {
+        match &work {
+            Work::Step { outcomes, pairs, slots, lanes, due } => {
+                let step = Step { worker: &worker.name, outcomes, due: *due, slots, pairs, lanes, lease };
+                statements::step(&mut connection, &step).await.map(Answer::Stepped)
+            }
+            Work::Sweep => statements::sweep(&mut connection).await.map(Answer::Swept),
+            Work::Notify(wake_ups) => statements::notify(&mut connection, wake_ups).await.map(|()| Answer::Notified),
+        }
+    };
+    let answer = in_time(STATEMENT_TIMEOUT, statement).await;
+    Finished { connection, work, answer, asked_at }
+}
+
 impl Engine {
-    /// Does all that is due now.
-    pub(super) async fn act(&mut self) -> sqlx::Result<()> {
-        let mut connection = match self.connection.take() {
+    /// Begins what is most urgent on a connection without work.
+    pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
+        let connection = match self.idle.pop() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        if self.sweep_at <= Instant::now() && !self.kinds.is_empty() {
-            self.sweep(&mut connection).await?;
-        }
-        if !self.outgoing.is_empty() {
-            in_time(STATEMENT_TIMEOUT, statements::notify(&mut connection, &self.outgoing.payloads())).await?;
-            Shared::count(&self.shared.statistics.statements, 1);
-            self.outgoing = PendingWakeUps::default();
-        }
-        let now = Instant::now();
-        if self.can_claim()
-            || self.due.is_some_and(|due| due <= now)
-            || self.outcomes.iter().any(|o| o.not_before.is_none_or(|at| at <= now))
-        {
-            self.step(&mut connection).await?;
-        }
-        self.connection = Some(connection);
+        let work = if self.sweep_is_due() {
+            self.sweeping = true;
+            Work::Sweep
+        } else if self.step_is_due() {
+            self.steps_in_flight += 1;
+            self.next_step()
+        } else {
+            Work::Notify(std::mem::take(&mut self.outgoing).payloads())
+        };
+        Shared::count(&self.shared.statistics.statements, 1);
+        self.in_flight.push(perform(connection, work, self.shared.clone(), self.config.lease).boxed());
         Ok(())
     }
 
-    /// After a broken step nobody knows whether it committed: its session is ended for sure, then what it may have claimed is given back.
+    pub(super) fn finished(&mut self, Finished { connection, work, answer, asked_at }: Finished) {
+        match &work {
+            Work::Step { slots, .. } => {
+                self.steps_in_flight -= 1;
+                for (name, asked) in slots {
+                    if let Some(kind) = self.kinds.get_mut(name) {
+                        kind.asked = kind.asked.saturating_sub(usize::try_from(*asked).unwrap_or_default());
+                    }
+                }
+                Shared::count(&self.shared.statistics.steps, 1);
+            }
+            Work::Sweep => self.sweeping = false,
+            Work::Notify(_) => {}
+        }
+        match (answer, work) {
+            (Ok(answer), work) => {
+                match (answer, work) {
+                    (Answer::Stepped(stepped), Work::Step { outcomes, .. }) => {
+                        self.one_by_one = false;
+                        self.stepped(outcomes, stepped, asked_at);
+                    }
+                    (Answer::Swept(swept), _) => self.swept(swept, asked_at),
+                    _ => {}
+                }
+                self.idle.push(connection);
+                self.reconnect.succeeded();
+            }
+            (Err(error), work) => {
+                match work {
+                    Work::Step { outcomes, pairs, .. } => self.step_failed(outcomes, pairs, &error),
+                    Work::Notify(wake_ups) => wake_ups.iter().for_each(|wake_up| self.outgoing.insert(wake_up)),
+                    Work::Sweep => {}
+                }
+                self.broken = Some(error);
+            }
+        }
+    }
+
+    /// After a broken step nobody knows whether it committed: all sessions are ended for sure, then what it may have claimed is given back.
+    /// Nothing is in flight then.
     async fn connect(&mut self) -> sqlx::Result<PgConnection> {
         let mut connection = connect(&self.config.database, SESSION).await?;
-        if let Some(pid) = self.session {
+        if self.idle.is_empty() && self.in_flight.is_empty() && !self.sessions.is_empty() {
             let kinds: Vec<&str> = self.kinds.keys().copied().collect();
             let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
-            in_time(STATEMENT_TIMEOUT, statements::end_session(&mut connection, pid, SESSION)).await?;
+            for pid in &self.sessions {
+                in_time(STATEMENT_TIMEOUT, statements::end_session(&mut connection, *pid, SESSION)).await?;
+            }
             let unanswered = statements::give_back_unanswered(&mut connection, &self.shared.name, &kinds, &known);
             let (given_back, wake_ups) = in_time(STATEMENT_TIMEOUT, unanswered).await?;
             if given_back > 0 {
                 tracing::info!(given_back, "claims whose answer was lost are back in line");
             }
-            self.session = None;
+            self.sessions.clear();
             self.hear(Message::Found(wake_ups));
         }
-        self.session = Some(in_time(STATEMENT_TIMEOUT, statements::session_pid(&mut connection)).await?);
+        self.sessions.push(in_time(STATEMENT_TIMEOUT, statements::session_pid(&mut connection)).await?);
         Ok(connection)
     }
 
-    /// Finds what no wake-up told, and gives back what has waited here too long.
-    async fn sweep(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        let asked = Instant::now();
-        let Swept { pairs, next, clock } = in_time(STATEMENT_TIMEOUT, statements::sweep(connection)).await?;
-        Shared::count(&self.shared.statistics.statements, 1);
-        self.sweep_at = asked + self.config.sweep;
+    /// What no wake-up told; and what has waited here too long goes back.
+    fn swept(&mut self, Swept { pairs, next, clock }: Swept, asked_at: Instant) {
+        self.sweep_at = asked_at + self.config.sweep;
         self.clock = Some((clock, Instant::now()));
-        self.due = next.map(|next| add(Instant::now(), next));
+        self.looked(asked_at, next.map(|next| add(Instant::now(), next)));
         for (kind, lane, priority, floor) in pairs {
             self.heat(&kind, &lane, priority, floor);
         }
         for kind in self.kinds.values_mut() {
             kind.give_back_old();
         }
-        Ok(())
     }
 
-    async fn step(&mut self, connection: &mut PgConnection) -> sqlx::Result<()> {
+    fn next_step(&mut self) -> Work {
         let now = Instant::now();
         let limit = if self.one_by_one { 1 } else { BATCH };
         let mut outcomes = Vec::new();
@@ -101,6 +178,7 @@ impl Engine {
             for (&name, kind) in &mut self.kinds {
                 let free = kind.slots(self.hot.any(|pair| pair.kind == name));
                 if free > 0 {
+                    kind.asked += free;
                     slots.push((name, i32::try_from(free).unwrap_or(i32::MAX)));
                 }
             }
@@ -114,19 +192,11 @@ impl Engine {
             .chain([""])
             .collect();
         let lanes = lanes.into_iter().map(str::to_owned).collect();
-        let step = Step { worker: &self.shared.name, outcomes: &outcomes, slots, pairs: &pairs, lanes, lease: self.config.lease };
-        let answer = in_time(STATEMENT_TIMEOUT, statements::step(connection, &step)).await;
-        Shared::count(&self.shared.statistics.steps, 1);
-        Shared::count(&self.shared.statistics.statements, 1);
-        let stepped = match answer {
-            Ok(stepped) => stepped,
-            Err(error) => {
-                self.step_failed(outcomes, pairs, &error);
-                return Err(error);
-            }
-        };
-        self.stepped(outcomes, stepped);
-        Ok(())
+        let due = self.due.is_some_and(|due| due <= now);
+        if due {
+            self.due = None; // the answer tells the next one
+        }
+        Work::Step { outcomes, pairs, slots, lanes, due }
     }
 
     fn step_failed(&mut self, outcomes: Vec<Acknowledgement>, pairs: Vec<(Pair, DateTime<Utc>)>, error: &sqlx::Error) {
@@ -150,13 +220,13 @@ impl Engine {
         }
     }
 
-    fn stepped(&mut self, outcomes: Vec<Acknowledgement>, stepped: Stepped) {
+    fn stepped(&mut self, outcomes: Vec<Acknowledgement>, stepped: Stepped, asked_at: Instant) {
         let now = Instant::now();
         if let Some(clock) = stepped.clock {
             self.clock = Some((clock, now));
         }
         // A job that is due already and was not taken up is held by somebody's transaction: do not spin on it.
-        self.due = stepped.next.map(|next| add(now, next).max(now + Duration::from_millis(2)));
+        self.looked(asked_at, stepped.next.map(|next| add(now, next).max(now + Duration::from_millis(2))));
         let statistics = &self.shared.statistics;
         Shared::count(&statistics.acknowledged, stepped.applied.len() as u64);
         let applied: HashMap<String, i32> = stepped.applied.into_iter().collect();
@@ -208,10 +278,11 @@ impl Engine {
             }
         }
         for (kind, mut rows) in by_kind {
-            rows.sort_by_key(|row| row.run_at);
+            rows.sort_by_key(|row| (Reverse(row.priority), row.run_at));
             let Some(kind) = self.kinds.get_mut(kind) else { continue };
             kind.delivered(rows.len());
-            let claimed = rows
+            // An account may have gone while the step was on its way: a lease that is dropped gives itself back.
+            let mut claimed: Vec<Claimed> = rows
                 .into_iter()
                 .map(|row| Claimed {
                     payload: row.payload,
@@ -230,6 +301,7 @@ impl Engine {
                     },
                 })
                 .collect();
+            claimed.retain(|one| self.lanes.contains(&one.lease.lane));
             kind.buffer.deliver(claimed);
         }
     }
