@@ -71,32 +71,37 @@ create table queue.throughput (
     primary key (minute, kind)
 );
 
-create function queue.microseconds(p_time timestamptz) returns bigint language sql immutable parallel safe
+create function queue.microseconds(p_time timestamptz) returns bigint language sql stable parallel safe
 return (extract(epoch from p_time) * 1000000)::bigint;
 
 drop function queue.wake_up(text, text, smallint, timestamptz);
 create function queue.wake_up(p_kind text, p_lane text, p_priority integer, p_gate smallint, p_run_at timestamptz) returns text
-language sql immutable
+language sql stable
 return case p_gate when 0 then p_kind || E'\t' || p_lane || E'\t' || p_priority || E'\t' || queue.microseconds(p_run_at)
                    when 2 then E'@\t' || queue.microseconds(p_run_at) end;
 
--- Whose a subject is: 1 a dialog, 2 a message, 3 an account, 4 a login (number), 5 a bot, 6 a client.
-create function queue.whose(p_what smallint, p_subject integer) returns table (client_id integer, account_id integer, dialog_id integer)
-language sql stable as $$
-    select d.client_id, o.account_id, d.id from dialogs d left join personal_telegram_dialogs o on o.dialog_id = d.id
-     where p_what = 1 and d.id = p_subject
-    union all
-    select d.client_id, m.account_id, d.id from personal_telegram_messages m join dialogs d on d.id = m.dialog_id
-     where p_what = 2 and m.message_id = p_subject
-    union all
-    select a.client_id, a.id, null from personal_telegram_accounts a where p_what = 3 and a.id = p_subject
-    union all
-    select l.client_id, l.account_id, null from personal_telegram_logins l where p_what = 4 and l.number = p_subject
-    union all
-    select b.client_id, null, null from bots b where p_what = 5 and b.id = p_subject
-    union all
-    select p_subject, null, null where p_what = 6
-$$;
+-- Whose a subject is: 1 a dialog, 2 a message, 3 an account, 4 a login (number), 5 a bot, 6 a client; anything else is the service's own.
+-- In plpgsql, so that its look-ups are planned once for a session and not with every statement that calls it.
+create function queue.whose(p_what smallint, p_subject integer, out client_id integer, out account_id integer, out dialog_id integer)
+language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    if p_what = 1 then
+        select d.client_id, o.account_id, d.id into client_id, account_id, dialog_id
+          from dialogs d left join personal_telegram_dialogs o on o.dialog_id = d.id where d.id = p_subject;
+    elsif p_what = 2 then
+        select d.client_id, m.account_id, d.id into client_id, account_id, dialog_id
+          from personal_telegram_messages m join dialogs d on d.id = m.dialog_id where m.message_id = p_subject;
+    elsif p_what = 3 then
+        select a.client_id, a.id into client_id, account_id from personal_telegram_accounts a where a.id = p_subject;
+    elsif p_what = 4 then
+        select l.client_id, l.account_id into client_id, account_id from personal_telegram_logins l where l.number = p_subject;
+    elsif p_what = 5 then
+        select b.client_id into client_id from bots b where b.id = p_subject;
+    elsif p_what = 6 then
+        client_id := p_subject;
+    end if;
+end $$;
 
 -- ------------------------------------------------------------------------------------------------------------------ enqueue
 drop function queue.enqueue(text, text[], bytea[], text[], text[], smallint[], text[], float8, timestamptz, integer, integer, float8);

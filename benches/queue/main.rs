@@ -39,10 +39,12 @@ async fn main() {
     for round in 1..=ROUNDS {
         eprintln!("round {round} of {ROUNDS}");
         if wanted("drain") || wanted("ordered") {
-            let pair = pgbench.pairs().await;
+            let pair = pgbench.pairs(2).await;
             let drain = ours.drain(None).await;
             report.round("drain", drain, Some(pair));
             report.round("ordered", ours.drain(Some(200)).await, Some(drain));
+            report.round("pair_1", pgbench.pairs(1).await, Some(pair));
+            report.round("narrow_2", pgbench.narrow_pairs(2).await, Some(pair));
         }
         if wanted("enqueue") {
             report.round("enqueue_1", ours.enqueue(1, 2_000).await, Some(pgbench.inserts(1, 2_000).await));

@@ -188,27 +188,15 @@ impl Ours {
 
     async fn transactions(&self, connections: usize, count: usize, state: bool) -> f64 {
         let store = self.store(connections);
-        let produce = async |first: usize, count: usize| {
-            for n in first..first + count {
-                if !state {
-                    enqueue_alone(&store, &Noop { n, ..Noop::default() }).await.expect("a job");
-                    continue;
-                }
-                let mut tx = store.begin().await.expect("a transaction");
-                {
-                    let row = i32::try_from(n * 7919 % 1000 + 1).expect("small");
-                    let updated = sqlx::query("update bench_ours set n = n + 1 where id = $1").bind(row).execute(tx.conn()).await;
-                    updated.expect("an update");
-                }
-                enqueue(&mut tx, &Noop { n, ..Noop::default() }).await.expect("a job");
-                tx.commit().await.expect("a commit");
-            }
-        };
         // Connections are made and statements prepared before the clock starts.
-        futures::future::join_all((0..connections).map(|_| produce(0, 3))).await;
+        let warm = (0..connections).map(|_| tokio::spawn(produce(store.clone(), state, 0..3)));
+        futures::future::join_all(warm).await;
         let since = Instant::now();
         let each = count / connections;
-        futures::future::join_all((0..connections).map(|producer| produce(producer * each, each))).await;
+        let producers = (0..connections).map(|n| tokio::spawn(produce(store.clone(), state, n * each..(n + 1) * each)));
+        for ended in futures::future::join_all(producers).await {
+            ended.expect("the producer does not panic");
+        }
         rate(count, since)
     }
 
@@ -319,5 +307,22 @@ impl Ours {
         assert_eq!((runs("*").await, runs("distinct n").await), (200, 100), "each runs twice, no more");
         drop(heir);
         seconds
+    }
+}
+
+/// One job to a transaction; with `state` together with a change of a row of ours.
+async fn produce(store: Store, state: bool, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        let job = Noop { n, ..Noop::default() };
+        if !state {
+            enqueue_alone(&store, &job).await.expect("a job");
+            continue;
+        }
+        let mut tx = store.begin().await.expect("a transaction");
+        let row = i32::try_from(n * 7919 % 1000 + 1).expect("small");
+        let updated = sqlx::query("update bench_ours set n = n + 1 where id = $1").bind(row).execute(tx.conn()).await;
+        updated.expect("an update");
+        enqueue(&mut tx, &job).await.expect("a job");
+        tx.commit().await.expect("a commit");
     }
 }

@@ -1,4 +1,6 @@
-//! The reference: what PostgreSQL itself does with plain, narrow tables on the same cluster, driven by `pgbench` with prepared statements.
+//! The reference: what PostgreSQL itself does on the same cluster, driven by `pgbench` with prepared statements. Claims and completions run on a
+//! table of the shape that jobs need (text ids, a kind, a payload, times, an owner; indexes for what is ready, running and finished), and for
+//! comparison on the narrowest table that can be claimed from.
 
 use sqlx::{AssertSqlSafe, PgPool};
 use std::path::PathBuf;
@@ -6,6 +8,13 @@ use tokio::process::Command;
 
 /// Claims 100 rows and completes them: the least that a queue in PostgreSQL has to do.
 const PAIR: &str = r"with claimed as (
+    update bench_jobs set status = 'Running', lock_by = 'pgbench', lock_at = now() where id = any (array(
+        select id from bench_jobs where kind = 'noop' and status = 'Pending' order by run_at, id limit 100 for no key update skip locked))
+    returning id, payload)
+select array_agg(id)::text as ids from claimed \gset
+update bench_jobs set status = 'Done', done_at = now(), attempts = attempts + 1 where id = any (:ids::text[]);
+";
+const NARROW_PAIR: &str = r"with claimed as (
     update bench_pairs set state = 'r' where id = any (array(
         select id from bench_pairs where state = 'p' order by id limit 100 for no key update skip locked))
     returning id)
@@ -34,7 +43,7 @@ impl Pgbench {
         let found = Command::new(script).output().await.expect("a shell");
         let bin = String::from_utf8(found.stdout).expect("a path");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for (name, text) in [("pair", PAIR), ("insert", INSERT), ("state", STATE)] {
+        for (name, text) in [("pair", PAIR), ("narrow", NARROW_PAIR), ("insert", INSERT), ("state", STATE)] {
             std::fs::write(folder.path().join(name), text).expect("a script");
         }
         Self { program: PathBuf::from(bin.trim()).join("pgbench"), url: url.to_owned(), pool, folder }
@@ -46,7 +55,14 @@ impl Pgbench {
 
     async fn fresh(&self, pending: usize) {
         self.sql(format!(
-            "drop table if exists bench_pairs, bench_states;
+            "drop table if exists bench_jobs, bench_pairs, bench_states;
+             create table bench_jobs (id text primary key, kind text not null, payload bytea not null, status text not null default 'Pending',
+                 attempts integer not null default 0, run_at timestamptz not null default now(), lock_by text, lock_at timestamptz,
+                 done_at timestamptz);
+             create index on bench_jobs (kind, run_at, id) where status = 'Pending';
+             create index on bench_jobs (lock_by) where status = 'Running';
+             create index on bench_jobs (done_at) where status = 'Done';
+             insert into bench_jobs (id, kind, payload) select lpad(i::text, 26, '0'), 'noop', '{{\"n\":12345}}' from generate_series(1, {pending}) i;
              create table bench_pairs (id bigserial primary key, state text not null, pad text not null);
              create index on bench_pairs (id) where state = 'p';
              insert into bench_pairs (state, pad) select 'p', repeat('x', 100) from generate_series(1, {pending});
@@ -54,7 +70,7 @@ impl Pgbench {
              insert into bench_states select i, 0 from generate_series(1, 1000) i;"
         ))
         .await;
-        self.sql("vacuum analyze bench_pairs, bench_states").await;
+        self.sql("vacuum analyze bench_jobs, bench_pairs, bench_states").await;
     }
 
     /// Transactions a second.
@@ -73,10 +89,16 @@ impl Pgbench {
         tps.unwrap_or_else(|| panic!("pgbench said:\n{text}\n{}", String::from_utf8_lossy(&output.stderr)))
     }
 
-    /// Rows claimed and completed a second, 100 at a time, over two connections.
-    pub async fn pairs(&self) -> f64 {
+    /// Jobs claimed and completed a second, 100 at a time.
+    pub async fn pairs(&self, connections: usize) -> f64 {
         self.fresh(super::JOBS).await;
-        self.run("pair", 2, super::JOBS / 100).await * 100.0
+        self.run("pair", connections, super::JOBS / 100).await * 100.0
+    }
+
+    /// The same on the narrowest table.
+    pub async fn narrow_pairs(&self, connections: usize) -> f64 {
+        self.fresh(super::JOBS).await;
+        self.run("narrow", connections, super::JOBS / 100).await * 100.0
     }
 
     /// Rows inserted a second.

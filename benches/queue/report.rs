@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The lines of `queue.json`, with what the table says of them.
 const LINES: &[(&str, &str)] = &[
-    ("drain", "drain 20 000 no-op jobs, one process: jobs/s (pgbench: claim and complete 100 at a time)"),
+    ("drain", "drain 20 000 no-op jobs, one process: jobs/s (pgbench, 2 connections: claim and complete 100 at a time)"),
     ("drain_1m_done", "the same with 1 M done rows (without them)"),
     ("ordered", "drain 20 000 over 200 ordered keys (unordered)"),
     ("enqueue_1", "enqueue, single, 1 connection: jobs/s (pgbench INSERT)"),
@@ -17,6 +17,12 @@ const LINES: &[(&str, &str)] = &[
     ("delayed_max_ms", "delayed jobs: latest start, ms"),
     ("idle_statements_per_s", "idle process with 500 accounts: statements/s"),
     ("crash_s", "kill -9 with 100 running jobs: all run again, s"),
+];
+
+/// Lines of the table only.
+const BESIDE: &[(&str, &str)] = &[
+    ("pair_1", "beside it: pgbench on one connection (on two)"),
+    ("narrow_2", "beside it: pgbench on two connections, table of three columns (table of a job's shape)"),
 ];
 
 #[derive(Debug, Default)]
@@ -53,10 +59,10 @@ impl Report {
         let row = |text: &str, value: f64, reference: Option<f64>, ratio: Option<f64>| {
             let value = if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") };
             let reference = reference.map_or(String::new(), |reference| format!("{reference:.0}"));
-            println!("{text:<92}{value:>9}{reference:>11}{:>7}", ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")));
+            println!("{text:<106}{value:>9}{reference:>11}{:>7}", ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")));
         };
-        println!("\n{:<92}{:>9}{:>11}{:>7}", "work (what the reference is)", "here", "reference", "ratio");
-        for (line, text) in LINES {
+        println!("\n{:<106}{:>9}{:>11}{:>7}", "work (what the reference is)", "here", "reference", "ratio");
+        for (line, text) in LINES.iter().chain(BESIDE) {
             if let Some((value, reference, ratio)) = self.figures(line) {
                 row(text, value, reference, ratio);
             }

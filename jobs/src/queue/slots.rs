@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Most jobs that wait in one process.
 const MOST_AHEAD: usize = 1024;
+/// Jobs that wait for less are so short that the worker would wait for the database.
+const TURNOVER: Duration = Duration::from_millis(20);
 /// A job that has waited in the process for so long had better been claimed by somebody else.
 const TOO_LONG: Duration = Duration::from_secs(1);
 
@@ -19,13 +21,13 @@ pub(super) struct Kind {
     pub asked: usize,
     /// Jobs claimed beyond those that may run.
     ahead: usize,
-    /// Jobs that the last step brought.
-    delivered: usize,
+    /// The last step brought all that it was asked for.
+    full: bool,
 }
 
 impl Kind {
     pub(super) fn new(buffer: Arc<KindBuffer>) -> Self {
-        Self { buffer, stale: false, asked: 0, ahead: 0, delivered: 0 }
+        Self { buffer, stale: false, asked: 0, ahead: 0, full: false }
     }
 
     /// How many more jobs have room here.
@@ -45,19 +47,21 @@ impl Kind {
             return 0;
         }
         let (waiting, running) = self.buffer.load();
-        if self.buffer.oldest() > TOO_LONG / 5 {
+        let oldest = self.buffer.oldest();
+        if oldest > TOO_LONG / 5 {
             self.ahead /= 2;
-        } else if more && waiting == 0 && running < self.buffer.concurrency && self.delivered >= self.buffer.concurrency {
+        } else if more && self.full && oldest < TURNOVER {
             self.ahead = (self.ahead * 2).clamp(self.buffer.concurrency, MOST_AHEAD);
         } else if !more && waiting == 0 && running == 0 {
             self.ahead = 0;
         }
-        std::mem::take(&mut self.delivered);
         self.free()
     }
 
-    pub(super) fn delivered(&mut self, jobs: usize) {
-        self.delivered = jobs;
+    /// A step that asked for jobs of this kind has ended; `full`: there may be more than it brought.
+    pub(super) fn answered(&mut self, asked: usize, full: bool) {
+        self.asked = self.asked.saturating_sub(asked);
+        self.full = full;
     }
 
     /// Lets others have what has waited here for too long.

@@ -93,9 +93,10 @@ impl Engine {
         match &work {
             Work::Step { slots, .. } => {
                 self.steps_in_flight -= 1;
+                let more = |name: &str| matches!(&answer, Ok(Answer::Stepped(stepped)) if stepped.more.iter().any(|pair| pair.0 == name));
                 for (name, asked) in slots {
                     if let Some(kind) = self.kinds.get_mut(name) {
-                        kind.asked = kind.asked.saturating_sub(usize::try_from(*asked).unwrap_or_default());
+                        kind.answered(usize::try_from(*asked).unwrap_or_default(), more(name));
                     }
                 }
                 Shared::count(&self.shared.statistics.steps, 1);
@@ -280,7 +281,6 @@ impl Engine {
         for (kind, mut rows) in by_kind {
             rows.sort_by_key(|row| (Reverse(row.priority), row.run_at));
             let Some(kind) = self.kinds.get_mut(kind) else { continue };
-            kind.delivered(rows.len());
             // An account may have gone while the step was on its way: a lease that is dropped gives itself back.
             let mut claimed: Vec<Claimed> = rows
                 .into_iter()
