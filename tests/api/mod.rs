@@ -7,6 +7,7 @@ mod bad_input;
 mod bots;
 mod commands;
 mod dialogs;
+mod jobs;
 mod locks;
 mod logins;
 mod projects;
