@@ -4,6 +4,7 @@
 mod accounts;
 mod app;
 mod bad_input;
+mod board;
 mod bots;
 mod commands;
 mod dialogs;
