@@ -158,7 +158,11 @@ async fn the_board_reads_jobs_of_every_kind_and_state() {
     assert_eq!((&task["ctx"]["task_id"], &task["ctx"]["status"]), (&json!(failed), &json!("Failed")), "{task}");
     assert_eq!(get(&format!("/queues/mirror-message/tasks/{killed}")).await["args"]["message"], 2);
     board.get("/api/v1/queues/mirror-message/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV", &token).await.ok(404);
-    board.get("/api/v1/events", &token).await.ok(204);
+    let events = board.get("/api/v1/events", &token).await.ok(200);
+    assert_eq!(
+        (events.headers["content-type"].to_str().unwrap(), events.text.as_str()),
+        ("text/event-stream", "retry: 60000\n\n")
+    );
     board.get("/api/v1/queues/no-such-kind/tasks", &token).await.ok(404);
 
     for path in ["/", "/tasks", "/queues/mirror-message"] {

@@ -5,7 +5,7 @@ use apalis_board::axum::framework::{ApiBuilder, RegisterRoute};
 use apalis_board::axum::ui::ServeUI;
 use apalis_postgres::{Config, PostgresStorage};
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
@@ -24,10 +24,11 @@ pub fn board(pool: &PgPool, kinds: &[&str]) -> Router {
     Router::new().nest("/api/v1", api).fallback_service(ServeUI::new()).layer(middleware::from_fn(without_events))
 }
 
-/// Its stream of log events is not fed here, would keep a stopping server waiting, and cannot be compiled out. 204 tells browsers not to ask again.
+/// Its stream of log events is not fed here and cannot be compiled out; held open it would keep a stopping server waiting. A stream that ends at once
+/// and is asked for again in a minute is enough for the page to call the system healthy.
 async fn without_events(request: Request, next: Next) -> Response {
     if request.uri().path() == "/api/v1/events" {
-        return StatusCode::NO_CONTENT.into_response();
+        return ([(header::CONTENT_TYPE, "text/event-stream")], "retry: 60000\n\n").into_response();
     }
     next.run(request).await
 }
