@@ -60,6 +60,8 @@ pub struct Settings {
     pub webhook_base_url: Option<String>,
     /// `LISTEN`: address of the REST interface.
     pub listen: SocketAddr,
+    /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
+    pub board_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
     pub worker_max_accounts: u32,
 }
@@ -77,10 +79,14 @@ impl Environment<'_> {
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: T, expected: &str) -> Result<T, Refused> {
-        match self.text(name) {
-            None => Ok(default),
-            Some(value) => value.parse().map_err(|_| Refused { name, reason: format!("expected {expected}, found «{value}»") }),
-        }
+        Ok(self.optional(name, expected)?.unwrap_or(default))
+    }
+
+    fn optional<T: std::str::FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, Refused> {
+        let parse = |value: String| {
+            value.parse().map_err(|_| Refused { name, reason: format!("expected {expected}, found «{value}»") })
+        };
+        self.text(name).map(parse).transpose()
     }
 
     /// An `http(s)://` URL without its trailing slash.
@@ -148,6 +154,7 @@ impl Settings {
             bot_updates: bot_updates(&environment, webhook_base_url.is_some())?,
             webhook_base_url,
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
+            board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
         })
     }
@@ -195,13 +202,20 @@ mod tests {
 
     #[test]
     fn an_empty_value_means_the_default() {
-        let settings =
-            read(&[("LISTEN", ""), ("JWT_EXPIRES", " "), ("PERSONAL_TELEGRAM_QR_TIMEOUT", ""), ("REDIS_URL", "")]).unwrap();
+        let settings = read(&[
+            ("LISTEN", ""),
+            ("JWT_EXPIRES", " "),
+            ("PERSONAL_TELEGRAM_QR_TIMEOUT", ""),
+            ("REDIS_URL", ""),
+            ("BOARD_LISTEN", " "),
+        ])
+        .unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.jwt_lifetime, Duration::from_secs(3600));
         assert_eq!(settings.telegram.qr_timeout, Duration::from_secs(180));
         assert_eq!(settings.telegram.device_model, "Samsung Galaxy S24 Ultra");
         assert_eq!(settings.bot_updates, BotUpdates::Polling);
+        assert!(settings.board_listen.is_none());
         assert!(settings.redis_url.is_none() && settings.telegram.application.is_none());
     }
 
@@ -223,6 +237,7 @@ mod tests {
         assert!(refused("DATABASE_URL", "mysql://u:geheim@db/x").contains("postgresql://"));
         assert!(!refused("DATABASE_URL", "mysql://u:geheim@db/x").contains("geheim"));
         refused("LISTEN", "8080");
+        refused("BOARD_LISTEN", "on");
         refused("JWT_EXPIRES", "-1");
         refused("WEBHOOK_BASE_URL", "example.org");
         refused("WORKER_MAX_ACCOUNTS", "many");
@@ -243,6 +258,13 @@ mod tests {
     fn secrets_are_not_printed() {
         let printed = format!("{:?}", read(&[("REDIS_URL", "redis://:geheim@r"), ("APP_SECRET", "geheim")]).unwrap());
         assert!(!printed.contains("geheim"), "{printed}");
+    }
+
+    #[test]
+    fn the_board_has_an_address_of_its_own() {
+        let settings = read(&[("BOARD_LISTEN", "127.0.0.1:8082")]).unwrap();
+        assert_eq!(settings.board_listen, Some(SocketAddr::from(([127, 0, 0, 1], 8082))));
+        assert_eq!(settings.listen.port(), 8080);
     }
 
     #[test]

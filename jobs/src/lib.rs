@@ -38,19 +38,30 @@ pub use start_login::StartLogin;
 pub use submit_password::SubmitPassword;
 pub use sync_accounts::SyncAccounts;
 
-/// A runner of every kind that this version knows.
-pub fn runner(queue: queue::Queue, context: Context) -> queue::Runner<Context> {
-    queue::Runner::new(queue, context)
-        .register::<StartLogin>()
-        .register::<PollLogin>()
-        .register::<SubmitPassword>()
-        .register::<MirrorMessage>()
-        .register::<SendReply>()
-        .register::<RefreshTopic>()
-        .register::<MarkReply>()
-        .register::<PostNotice>()
-        .register::<AnswerGetid>()
-        .register::<DeleteServiceMessage>()
-        .register::<LogOut>()
-        .register::<SyncAccounts>()
+/// Each kind is named once.
+macro_rules! kinds {
+    ($($job:ident),* $(,)?) => {
+        /// Names of the kinds that this version knows.
+        pub const KINDS: &[&str] = &[$(<$job as Job<Context>>::KIND),*];
+
+        /// A runner of every kind that this version knows.
+        pub fn runner(queue: queue::Queue, context: Context) -> queue::Runner<Context> {
+            queue::Runner::new(queue, context)$(.register::<$job>())*
+        }
+    };
 }
+
+kinds![
+    StartLogin,
+    PollLogin,
+    SubmitPassword,
+    MirrorMessage,
+    SendReply,
+    RefreshTopic,
+    MarkReply,
+    PostNotice,
+    AnswerGetid,
+    DeleteServiceMessage,
+    LogOut,
+    SyncAccounts,
+];

@@ -2,7 +2,7 @@
 
 use super::{asked_to_stop, open_store};
 use crate::config::{BotUpdates, Settings};
-use crate::http::{AppState, Attempts, PasswordProver, Webhooks, router};
+use crate::http::{self, AppState, Attempts, PasswordProver, Webhooks, router};
 use crate::tokens::Tokens;
 use crate::webhook_upkeep::WebhookUpkeep;
 use anyhow::{Context, Result};
@@ -18,6 +18,9 @@ use tuberry_telegram::mtproto::srp;
 
 /// Connections to PostgreSQL: waiting requests hold none.
 const POOL: u32 = 20;
+
+/// Of the board: its overview reads the whole table and shall not keep requests waiting.
+const BOARD_POOL: u32 = 2;
 
 /// How long open requests may go on after the signal to stop; the longest takes 15 s.
 const FAREWELL: Duration = Duration::from_secs(20);
@@ -40,21 +43,46 @@ pub(super) async fn run(options: Options) -> Result<()> {
         let upkeep = WebhookUpkeep { store: state.store.clone(), api: state.bot_api.clone(), webhooks };
         tokio::spawn(upkeep.run());
     }
-    let app = router(state);
     let stopping = CancellationToken::new();
-    let stopped = stopping.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let board = board(&settings, &state.tokens, stopping.clone()).await?;
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let stop = async {
         asked_to_stop().await;
         tracing::info!("stopping");
-        stopped.cancel();
-    });
+        stopping.cancel();
+        tokio::time::sleep(FAREWELL).await;
+    };
     tokio::select! {
-        served = server.into_future() => served.context("serving"),
-        () = async { stopping.cancelled().await; tokio::time::sleep(FAREWELL).await } => {
+        served = async { tokio::try_join!(server.into_future(), board) } => served.map(drop).context("serving"),
+        () = stop => {
             tracing::warn!("open requests were cut off");
             Ok(())
         }
     }
+}
+
+/// Serves the queue's board until `stopping`, where the settings want one.
+async fn board(
+    settings: &Settings,
+    tokens: &Tokens,
+    stopping: CancellationToken,
+) -> Result<impl Future<Output = std::io::Result<()>> + use<>> {
+    let server = match settings.board_listen {
+        None => None,
+        Some(address) => {
+            let listener = tokio::net::TcpListener::bind(address).await;
+            let listener = listener.with_context(|| format!("cannot listen on {address} (BOARD_LISTEN)"))?;
+            tracing::info!(address = %listener.local_addr()?, "the board is listening");
+            let app = http::board(open_store(&settings.database, BOARD_POOL).await?, tokens.clone());
+            Some(axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()))
+        }
+    };
+    Ok(async move {
+        match server {
+            Some(server) => server.await,
+            None => Ok(()),
+        }
+    })
 }
 
 /// Wires the handlers to the world.

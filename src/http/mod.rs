@@ -5,6 +5,7 @@
 
 mod accounts;
 mod auth;
+mod board;
 mod bots;
 mod dialogs;
 mod extract;
@@ -19,6 +20,7 @@ mod sign_in;
 mod telegram_chats;
 mod webhooks;
 
+pub use board::board;
 pub use problem::Problem;
 pub use sign_in::Attempts;
 

@@ -90,8 +90,14 @@ impl From<tuberry_storage::Error> for Problem {
         };
         match (&error, code.as_deref()) {
             (Error::Early(_), _) => Self::unavailable("Слишком рано: повторите чуть позже").retry_after(Duration::from_secs(1)),
-            // A NUL character, which JSON can write and PostgreSQL cannot store; a number that no column takes.
-            (_, Some("22021" | "22P05" | "22003")) => Self::invalid("Недопустимое значение"),
+            // A NUL character, which JSON can write and PostgreSQL cannot store; a number that no column takes; a time before all times.
+            (_, Some("22021" | "22P05" | "22003" | "22008")) => Self::invalid("Недопустимое значение"),
+            // A statement_timeout: what people look at is cut off before they give up.
+            (_, Some("57014")) => {
+                tracing::warn!(%error, "the database took too long");
+                Self::unavailable("База данных не успела ответить: уточните запрос или повторите позже")
+                    .retry_after(Duration::from_secs(5))
+            }
             (Error::Database(database), None) if is_outage(database) => {
                 tracing::warn!(%error, "the database cannot be reached");
                 Self::unavailable("База данных недоступна: попробуйте ещё раз").retry_after(Duration::from_secs(2))

@@ -4,9 +4,11 @@
 mod accounts;
 mod app;
 mod bad_input;
+mod board;
 mod bots;
 mod commands;
 mod dialogs;
+mod jobs;
 mod locks;
 mod logins;
 mod projects;

@@ -7,6 +7,7 @@ use tuberry::tokens::Tokens;
 use tuberry_domain::{Secret, UserId};
 use tuberry_storage::users::Role;
 
+/// Where a tenant's people work.
 const EVERY_ROUTE: [(&str, &str); 18] = [
     ("GET", "/api/personal-telegram-accounts"),
     ("PATCH", "/api/personal-telegram-accounts/1"),
@@ -28,6 +29,20 @@ const EVERY_ROUTE: [(&str, &str); 18] = [
     ("GET", "/api/dialogs/1/messages"),
 ];
 
+/// Where jobs are seen and touched: owners and admins only, and an admin without a client for all tenants.
+const EVERY_ROUTE_TO_JOBS: [(&str, &str); 10] = [
+    ("GET", "/api/jobs"),
+    ("GET", "/api/jobs/kinds"),
+    ("POST", "/api/jobs/kinds/mirror-message/pause"),
+    ("POST", "/api/jobs/kinds/mirror-message/resume"),
+    ("POST", "/api/jobs/retry"),
+    ("GET", "/api/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+    ("DELETE", "/api/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+    ("POST", "/api/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/retry"),
+    ("POST", "/api/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/cancel"),
+    ("POST", "/api/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV/run-now"),
+];
+
 #[tokio::test]
 async fn without_a_valid_token_of_an_active_user_nothing_answers() {
     let app = App::start().await;
@@ -39,7 +54,7 @@ async fn without_a_valid_token_of_an_active_user_nothing_answers() {
     app.execute(&format!("update users set is_active = false where id = {}", inactive.user)).await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
 
-    for (method, path) in EVERY_ROUTE {
+    for (method, path) in EVERY_ROUTE.into_iter().chain(EVERY_ROUTE_TO_JOBS) {
         for token in [None, Some(foreign.as_str()), Some(&ended), Some(&unknown), Some(&inactive.token), Some("rubbish")] {
             let answer = app.send(method, path, token, "{}").await;
             answer.problem(401);
@@ -69,6 +84,9 @@ async fn a_manager_reads_and_changes_nothing() {
             answer.problem(403);
         }
     }
+    for (method, path) in EVERY_ROUTE_TO_JOBS {
+        app.send(method, path, Some(&manager.token), "{}").await.problem(403);
+    }
     assert_eq!(app.fingerprint().await, before);
     let (admin, _) = app.user(Role::Admin, Some(owner.client), "").await;
     let admin = Owner { client: owner.client, user: admin, token: app.tokens.issue(admin).0 };
@@ -82,5 +100,17 @@ async fn a_user_without_a_client_has_no_tenant_to_act_for() {
     let token = app.tokens.issue(admin).0;
     for (method, path) in EVERY_ROUTE {
         app.send(method, path, Some(&token), "{}").await.problem(400);
+    }
+    // Jobs are the platform's business too, for its administrator alone.
+    for (method, path) in EVERY_ROUTE_TO_JOBS {
+        let answer = app.send(method, path, Some(&token), "{}").await;
+        assert!(matches!(answer.status, 200 | 204 | 404), "{method} {path}: {answer:?}");
+    }
+    for (role, status) in [(Role::Owner, 400), (Role::Manager, 403)] {
+        let (user, _) = app.user(role, None, "").await;
+        let token = app.tokens.issue(user).0;
+        for (method, path) in EVERY_ROUTE_TO_JOBS {
+            app.send(method, path, Some(&token), "{}").await.problem(status);
+        }
     }
 }

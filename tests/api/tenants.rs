@@ -2,6 +2,7 @@
 
 use super::App;
 use serde_json::json;
+use tuberry_jobs::RefreshTopic;
 
 #[tokio::test]
 async fn what_belongs_to_another_tenant_is_not_there() {
@@ -18,6 +19,10 @@ async fn what_belongs_to_another_tenant_is_not_there() {
         theirs.client
     ))
     .await;
+    let mut tx = app.database.store.begin().await.unwrap();
+    tuberry_jobs::enqueue(&mut tx, &RefreshTopic { dialog: dialog.into() }).await.unwrap();
+    tx.commit().await.unwrap();
+    let job = format!("/api/jobs/{}", app.value("select id from apalis.jobs").await.unwrap());
     let our_project = app.project(&ours).await;
     let login = "/api/personal-telegram-accounts/login/login-of-theirs-0001";
     let before = app.fingerprint().await;
@@ -37,6 +42,11 @@ async fn what_belongs_to_another_tenant_is_not_there() {
         ("PATCH", format!("/api/bots/{bot}"), json!({ "project_id": our_project })),
         ("GET", format!("/api/telegram-chats?bot_id={bot}"), json!(null)),
         ("GET", format!("/api/dialogs/{dialog}/messages"), json!(null)),
+        ("GET", job.clone(), json!(null)),
+        ("DELETE", job.clone(), json!(null)),
+        ("POST", format!("{job}/retry"), json!({})),
+        ("POST", format!("{job}/cancel"), json!({})),
+        ("POST", format!("{job}/run-now"), json!({})),
     ] {
         let answer = app.send(method, &path, Some(&ours.token), body.to_string()).await;
         assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
@@ -45,14 +55,20 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     for path in ["/api/personal-telegram-accounts", "/api/bots", "/api/telegram-chats"] {
         assert_eq!(app.get(path, &ours).await.ok(200).text, "[]", "{path}");
     }
-    for path in
-        [format!("/api/dialogs?project_id={project}"), format!("/api/dialogs?account_id={account}"), "/api/dialogs".into()]
-    {
+    for path in [
+        format!("/api/dialogs?project_id={project}"),
+        format!("/api/dialogs?account_id={account}"),
+        "/api/dialogs".into(),
+        "/api/jobs".into(),
+        format!("/api/jobs?dialog_id={dialog}"),
+    ] {
         assert_eq!(app.get(&path, &ours).await.ok(200).json()["items"], json!([]), "{path}");
     }
     assert_eq!(app.get("/api/projects", &ours).await.ok(200).json().as_array().unwrap().len(), 1);
     assert_eq!(app.fingerprint().await, before);
+    assert_eq!(app.get("/api/jobs/kinds", &ours).await.ok(200).json()["kinds"], json!([]));
     // The same paths are there for their owner.
+    app.get(&job, &theirs).await.ok(200);
     app.get(login, &theirs).await.ok(200);
     assert!(app.get(&format!("/api/dialogs/{dialog}/messages"), &theirs).await.ok(200).text.contains("тайна"));
 }

@@ -4,9 +4,11 @@
 //! - [`Queue`] is this process' engine, on a thread of its own: it claims, acknowledges, renews leases and listens (`engine`, `heartbeat`,
 //!   `listener`), all by the functions of migration 0002 (`statements`).
 //! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
+//! - `board` is apalis' own page over the table.
 //! - [`control`] is for operators, other jobs and retention; [`pages`] shows jobs to people.
 
 mod backend;
+mod board;
 mod buffer;
 mod connection;
 pub mod control;
@@ -25,6 +27,7 @@ mod slots;
 mod statements;
 mod tally;
 
+pub use board::board;
 pub use control::{cancel_waiting, purge};
 pub use handle::{Config, LEASE, Queue, Statistics};
 pub use migrate::migrate;
