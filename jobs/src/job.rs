@@ -31,7 +31,7 @@ pub trait Job<C = crate::Context>: Serialize + DeserializeOwned + Send + Sync + 
     }
 
     /// The higher ones start first among jobs that could start now. Within an ordering key it changes nothing.
-    fn priority(&self) -> i32 {
+    fn priority(&self) -> u16 {
         0
     }
 

@@ -153,15 +153,15 @@ async fn higher_priorities_start_first_and_change_nothing_within_a_key() {
     let pool = database.store.pool();
     let log = Log::default();
     let jobs = [
-        Act::n(1),
-        Act::n(2).priority(-5),
+        Act::n(1).priority(2),
+        Act::n(2).priority(1),
         Act::n(3).priority(5),
-        Act::n(4).key("k").priority(1),
+        Act::n(4).key("k").priority(3),
         Act::n(5).key("k").priority(9),
         Act::n(6).priority(5),
     ];
     put_all(&database, &jobs).await;
-    for single in [Act::n(7).priority(7), Act::n(8).priority(-7)] {
+    for single in [Act::n(7).priority(7), Act::n(8)] {
         assert!(tuberry_jobs::enqueue_alone(&database.store, &single).await.unwrap());
     }
     let running = Running::start_one_by_one(config(&database.url), &log);

@@ -48,7 +48,7 @@ pub struct Act {
     /// Scope (`waiting`, `live`, `ever`) and key.
     pub unique: Option<(String, String)>,
     #[serde(default)]
-    pub priority: i32,
+    pub priority: u16,
 }
 
 impl Act {
@@ -63,7 +63,7 @@ impl Act {
         self.account = Some(account);
         self
     }
-    pub fn priority(mut self, priority: i32) -> Self {
+    pub fn priority(mut self, priority: u16) -> Self {
         self.priority = priority;
         self
     }
@@ -175,7 +175,7 @@ impl Job<Log> for Act {
         self.account.map(AccountId)
     }
 
-    fn priority(&self) -> i32 {
+    fn priority(&self) -> u16 {
         self.priority
     }
 

@@ -38,7 +38,7 @@ impl Rows {
             };
             rows.unique_scopes.push(scope);
             rows.unique_keys.push(key);
-            rows.priorities.push(job.priority());
+            rows.priorities.push(job.priority().into());
             let (what, id) = job.subject().numbers();
             rows.subjects.0.push(what);
             rows.subjects.1.push(id);

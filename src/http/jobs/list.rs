@@ -25,7 +25,7 @@ pub(in crate::http) struct Wanted {
 }
 
 impl Wanted {
-    /// An empty text is no filter, as a form sends it.
+    /// An empty text is no filter.
     pub(super) fn filter(self) -> Filter {
         let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
         Filter {
