@@ -2,7 +2,7 @@
 
 use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::time::Duration;
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
@@ -24,6 +24,9 @@ pub enum Error {
 
 /// Result of a storage call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// The pool. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,6 +51,16 @@ impl Store {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
             .max_lifetime(Duration::from_secs(3600))
+            // A connection that was just used is not asked whether it is still there: that would cost a round trip before each statement.
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move {
+                    if known.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options);
         Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool })
     }
