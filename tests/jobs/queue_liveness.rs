@@ -115,26 +115,37 @@ async fn jobs_go_on_after_a_restart_of_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_job_starts_late_on_an_idle_machine() {
+async fn no_wake_up_is_lost_among_ten_thousand() {
+    const JOBS: i64 = 10_000;
+    const PRODUCERS: i64 = 4;
     let database = database().await;
     let pool = database.store.pool();
     let log = Log::default();
     let running = Running::start(config(&database.url), &log);
     put(&database, &Act::n(0)).await;
     wait_status(pool, 0, "Done").await;
-    let mut dice: u64 = 7;
-    for n in 1..=300 {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut tx = database.store.begin().await.unwrap();
-        if n % 4 == 0 {
-            tuberry_jobs::enqueue_in(&mut tx, &Act::n(n), Duration::from_millis(dice >> 32 & 255)).await.unwrap();
-        } else {
-            tuberry_jobs::enqueue(&mut tx, &Act::n(n)).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(dice >> 48 & 15)).await;
+    let producers = (0..PRODUCERS).map(|producer| {
+        let store = database.store.clone();
+        tokio::spawn(async move {
+            let mut dice = 7 + producer.cast_unsigned();
+            for n in 1..=JOBS / PRODUCERS {
+                let n = producer * JOBS + n;
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let mut tx = store.begin().await.unwrap();
+                if n % 4 == 0 {
+                    tuberry_jobs::enqueue_in(&mut tx, &Act::n(n), Duration::from_millis(dice >> 32 & 255)).await.unwrap();
+                } else {
+                    tuberry_jobs::enqueue(&mut tx, &Act::n(n)).await.unwrap();
+                }
+                tx.commit().await.unwrap();
+                tokio::time::sleep(Duration::from_millis(dice >> 48 & 15)).await;
+            }
+        })
+    });
+    for ended in futures::future::join_all(producers).await {
+        ended.unwrap();
     }
-    wait_count(pool, "status = 'Done'", 301, SOON).await;
+    wait_count(pool, "status = 'Done'", JOBS + 1, SOON).await;
     let (median, worst): (f64, f64) = sqlx::query_as(
         "select percentile_cont(0.5) within group (order by late), max(late)
            from (select extract(epoch from lock_at - run_at)::float8 as late from apalis.jobs) l",
@@ -142,6 +153,36 @@ async fn no_job_starts_late_on_an_idle_machine() {
     .fetch_one(pool)
     .await
     .unwrap();
-    assert!(worst < 1.0 && median < 0.05, "median {median} s, worst {worst} s");
+    // Other tests run beside this one: `make bench-queue` says what an idle machine does. A lost wake-up would cost up to 5 s.
+    assert!(worst < 2.0 && median < 0.05, "median {median} s, worst {worst} s");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_on_after_statements_timed_out_and_while_the_pool_is_exhausted() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    let running = Running::start(config(&database.url), &log);
+    put_all(&database, &(0..50).map(|n| Act::n(n).sleeps(300)).collect::<Vec<_>>()).await;
+    wait_until(SOON, "some work", async || (!log.runs().is_empty()).then_some(())).await;
+    // Nobody gets at the table for longer than the engine's statements may take, nor at a connection of the pool.
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table apalis.jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
+    let mut held = Vec::new();
+    while let Some(connection) = pool.try_acquire() {
+        held.push(connection);
+    }
+    tokio::time::sleep(Duration::from_millis(8500)).await;
+    lock.rollback().await.unwrap();
+    // The pool stays exhausted: the queue has connections of its own.
+    let mut watcher = held.pop().unwrap();
+    wait_until(Duration::from_secs(20), "all jobs are done", async || {
+        let done = sqlx::query_scalar::<_, i64>("select count(*) from apalis.jobs where status = 'Done'");
+        (done.fetch_one(&mut *watcher).await.unwrap() == 50).then_some(())
+    })
+    .await;
+    drop(held);
+    drop(watcher);
     running.stop().await;
 }

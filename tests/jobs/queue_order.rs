@@ -212,13 +212,13 @@ async fn a_producer_that_sits_on_its_transaction_holds_up_its_own_key_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_processes_and_random_failures_break_no_order() {
-    const JOBS: i64 = 4000;
-    const KEYS: i64 = 100;
+    const JOBS: i64 = 20_000;
+    const KEYS: i64 = 200;
     let database = database().await;
     let pool = database.store.pool();
     create_test_runs(pool).await;
     let jobs: Vec<Noted> =
-        (0..JOBS).map(|n| Noted { n, key: format!("key-{}", n % KEYS), sleeps: (n % 3).cast_unsigned(), fails: 20 }).collect();
+        (0..JOBS).map(|n| Noted { n, key: format!("key-{}", n % KEYS), sleeps: u64::from(n % 5 == 0), fails: 20 }).collect();
     for jobs in jobs.chunks(500) {
         let mut tx = database.store.begin().await.unwrap();
         tuberry_jobs::enqueue_all(&mut tx, jobs).await.unwrap();
@@ -237,7 +237,7 @@ async fn killed_processes_and_random_failures_break_no_order() {
         killed.push(victim.pid().cast_signed());
         *victim = worker_process(&database.url, lease).await;
     }
-    wait_count(pool, "status = 'Done'", JOBS, Duration::from_secs(120)).await;
+    wait_count(pool, "status = 'Done'", JOBS, Duration::from_secs(300)).await;
     let lost: i64 = count(pool, "lost_leases > 0").await;
     assert!(lost > 0, "the kills hit nobody");
     // A start while an earlier run of the same key is under way, or of a job that is not the next one.
