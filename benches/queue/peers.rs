@@ -81,7 +81,7 @@ async fn graphile(cluster: &OwnCluster) -> Vec<(String, f64)> {
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/queue/graphile.mjs"), folder.join("graphile.mjs"))
         .expect("a script");
     let installed = Command::new("npm")
-        .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix", ".", "graphile-worker@0.16.6"])
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix", ".", "graphile-worker@0.18.0"])
         .current_dir(&folder)
         .status()
         .await
