@@ -84,21 +84,22 @@ async fn retry_dead(tx: &mut Tx, id: &str) -> Result<bool> {
 /// [`retry`] for every dead job that matches `filter`, in batches. Returns how many went back into line. Killed in between, the rest stays dead
 /// and the audit row of each batch says what was done.
 pub async fn retry_all(store: &Store, hand: Hand, filter: &Filter) -> Result<u64> {
-    let mut retried = 0;
-    // What is dead now: a job that dies again meanwhile is not retried twice.
-    for ids in filter.dead(store.pool(), hand.client).await?.chunks(usize::try_from(RETRY_BATCH).unwrap_or(usize::MAX)) {
+    let (mut retried, mut after) = (0, None::<String>);
+    // The earliest first, so that none overtakes one of its key; a job that dies again meanwhile lies behind the page.
+    loop {
+        let ids = filter.dead(store.pool(), hand.client, after.as_deref(), RETRY_BATCH).await?;
+        let Some(last) = ids.last().cloned() else { return Ok(retried) };
         let mut tx = store.begin().await?;
-        let ids = in_locking_order(&mut tx, ids).await?;
         let mut here = 0;
-        for id in &ids {
-            here += u64::from(retry_dead(&mut tx, id).await?);
+        for id in in_locking_order(&mut tx, &ids).await? {
+            here += u64::from(retry_dead(&mut tx, &id).await?);
         }
         let details = serde_json::to_value(filter).unwrap_or_default();
         audit(&mut tx, hand, "retry_all", None, details, here.cast_signed()).await?;
         tx.commit().await?;
         retried += here;
+        after = Some(last);
     }
-    Ok(retried)
 }
 
 /// Keys are locked in one order by all that lock several.

@@ -193,13 +193,17 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let mut tx = reading(pool).await?;
-    select(&mut tx, client, filter, None, after, limit).await
+    select(&mut tx, client, filter, None, Page { after, limit, earliest_first: false }).await
 }
 
 /// One job of a client (`None`: any).
 pub async fn read(pool: &PgPool, client: Option<ClientId>, id: &str, lease: Duration) -> Result<Option<Detailed>> {
     let mut tx = reading(pool).await?;
-    let Some(job) = select(&mut tx, client, &Filter::default(), Some(id), None, 1).await?.pop() else { return Ok(None) };
+    let Some(job) =
+        select(&mut tx, client, &Filter::default(), Some(id), Page { after: None, limit: 1, earliest_first: false }).await?.pop()
+    else {
+        return Ok(None);
+    };
     let more = sqlx::query!(
         r#"select j.deadline, j.metadata -> 'request_id' as request_id, j.metadata -> 'traceparent' as traceparent, j.lock_by, j.lock_at, j.runs,
                   case when j.gate = 1 and j.status = 'Pending' then (
@@ -253,13 +257,22 @@ pub async fn read(pool: &PgPool, client: Option<ClientId>, id: &str, lease: Dura
     }))
 }
 
+/// Which of the jobs that match.
+#[derive(Clone, Copy)]
+struct Page<'a> {
+    /// Behind this id.
+    after: Option<&'a str>,
+    limit: i64,
+    /// Else the latest come first.
+    earliest_first: bool,
+}
+
 async fn select(
     tx: &mut Transaction<'static, Postgres>,
     client: Option<ClientId>,
     filter: &Filter,
     id: Option<&str>,
-    after: Option<&str>,
-    limit: i64,
+    page: Page<'_>,
 ) -> Result<Vec<Listed>> {
     let rows = sqlx::query!(
         r#"select j.id, j.job_type as kind,
@@ -285,8 +298,8 @@ async fn select(
               and ($8::timestamptz is null or j.enqueued_at >= $8)
               and ($9::timestamptz is null or j.enqueued_at < $9)
               and ($10::text is null or j.id = $10)
-              and ($11::text is null or j.id < $11)
-            order by j.id desc limit $12"#,
+              and ($11::text is null or case when $13 then j.id > $11 else j.id < $11 end)
+            order by case when $13 then j.id end, j.id desc limit $12"#,
         client.map(|client| client.0),
         filter.kind.as_deref(),
         filter.state as Option<State>,
@@ -297,8 +310,9 @@ async fn select(
         filter.since,
         filter.until,
         id,
-        after,
-        limit
+        page.after,
+        page.limit,
+        page.earliest_first
     );
     let rows = rows.fetch_all(&mut **tx).await?;
     let listed = rows.into_iter().map(|row| Listed {
@@ -326,12 +340,18 @@ async fn select(
 }
 
 impl Filter {
-    /// The ids of the dead jobs that match, the earliest first, whatever [`Filter::state`] says.
-    pub(super) async fn dead(&self, pool: &PgPool, client: Option<ClientId>) -> Result<Vec<String>> {
+    /// The ids of dead jobs that match behind the id `after`, the earliest first, at most `limit`, whatever [`Filter::state`] says.
+    pub(super) async fn dead(
+        &self,
+        pool: &PgPool,
+        client: Option<ClientId>,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<String>> {
         let filter = Self { state: Some(State::Dead), ..self.clone() };
         let mut tx = reading(pool).await?;
-        let jobs = select(&mut tx, client, &filter, None, None, i64::MAX).await?;
-        Ok(jobs.into_iter().rev().map(|job| job.id).collect())
+        let jobs = select(&mut tx, client, &filter, None, Page { after, limit, earliest_first: true }).await?;
+        Ok(jobs.into_iter().map(|job| job.id).collect())
     }
 }
 
