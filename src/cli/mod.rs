@@ -54,7 +54,10 @@ pub async fn run(cli: Cli) -> Result<()> {
 
 /// Opens the database, and refuses one that `tuberry migrate` has not brought up to date.
 pub(crate) async fn open_store(database: &Database, max_connections: u32) -> Result<Store> {
-    let store = Store::open(database.url.expose(), max_connections).context("DATABASE_URL cannot be used")?;
+    up_to_date(Store::open(database.url.expose(), max_connections).context("DATABASE_URL cannot be used")?).await
+}
+
+async fn up_to_date(store: Store) -> Result<Store> {
     let missing = tuberry_storage::migrations::missing(store.pool()).await.context("the database cannot be reached")?;
     if missing > 0 {
         bail!("the database is not up to date ({missing} migrations missing): run `tuberry migrate`");

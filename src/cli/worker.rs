@@ -1,6 +1,6 @@
 //! `tuberry worker`: runs jobs and serves a share of the accounts. Any number of workers may run side by side.
 
-use super::{asked_to_stop, open_store};
+use super::{asked_to_stop, up_to_date};
 use crate::config::{BotUpdates, Settings, Telegram};
 use crate::fleet::{Claims, Fleet, Links, Parts};
 use crate::polling::BotPolling;
@@ -30,7 +30,8 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
-    let store = open_store(&settings.database, POOL).await?;
+    let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
+    let store = up_to_date(store).await?;
     let network = Arc::new(network(&settings.telegram).await?);
     let capacity = options.max_accounts.unwrap_or(settings.worker_max_accounts);
     let direct_url = settings.database.direct_url.clone();

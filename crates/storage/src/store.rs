@@ -38,6 +38,16 @@ pub struct Store {
 impl Store {
     /// Opens a pool of at most `max_connections` to `url`. Connections are made when first needed, in UTC.
     pub fn open(url: &str, max_connections: u32) -> Result<Self> {
+        Self::open_with(url, max_connections, &[])
+    }
+
+    /// The same for a process that executes the same few statements all the time, none with filters that may be left out: each is
+    /// planned once for a connection. (PostgreSQL would else plan some of those with arrays again and again.)
+    pub fn open_for_work(url: &str, max_connections: u32) -> Result<Self> {
+        Self::open_with(url, max_connections, &[("plan_cache_mode", "force_generic_plan")])
+    }
+
+    fn open_with(url: &str, max_connections: u32, settings: &[(&str, &str)]) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
         // A process that is stopped inside a transaction must not hold its locks for ever.
         // Every statement has its index; a plan that was made while a table was small must not scan it when it has grown.
@@ -47,6 +57,7 @@ impl Store {
             ("enable_seqscan", "off"),
             ("jit", "off"),
         ]);
+        let options = options.options(settings.iter().copied());
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
