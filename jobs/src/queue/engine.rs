@@ -27,6 +27,9 @@ use tuberry_storage::PendingWakeUps;
 const CONNECTIONS: usize = 2;
 /// So many outcomes, or free slots, are worth a second step beside the one that is on its way.
 const CROWD: usize = 64;
+/// After a step the next one waits as long as that one took, but no longer than this, unless there is a crowd: what gathers meanwhile costs no
+/// statement and no commit of its own.
+const LONGEST_REST: Duration = Duration::from_millis(5);
 /// How long a stop tries to write the last outcomes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -59,6 +62,8 @@ pub(super) struct Engine {
     idle: Vec<PgConnection>,
     in_flight: FuturesUnordered<BoxFuture<'static, Finished>>,
     steps_in_flight: usize,
+    /// No small step begins before.
+    rested_at: Instant,
     /// Why the connections cannot be used: nothing new begins until what is in flight has ended.
     broken: Option<sqlx::Error>,
     /// Sessions of which nobody knows whether their last statement committed, or may still do.
@@ -91,6 +96,7 @@ impl Engine {
             idle: Vec::new(),
             in_flight: FuturesUnordered::new(),
             steps_in_flight: 0,
+            rested_at: Instant::now(),
             broken: None,
             sessions: Vec::new(),
             reconnect: Reconnect::new("engine"),
@@ -144,9 +150,11 @@ impl Engine {
     fn step_is_due(&self) -> bool {
         let now = Instant::now();
         let writable = || self.outcomes.iter().filter(|outcome| outcome.not_before.is_none_or(|at| at <= now));
+        let crowd = || writable().nth(CROWD - 1).is_some();
         match self.steps_in_flight {
+            0 if now < self.rested_at => crowd(),
             0 => self.due.is_some_and(|due| due <= now) || writable().next().is_some() || self.can_claim(),
-            _ => !self.one_by_one && (writable().nth(CROWD - 1).is_some() || (self.can_claim() && self.has_many_free_slots())),
+            _ => !self.one_by_one && (crowd() || (self.can_claim() && self.has_many_free_slots())),
         }
     }
 
@@ -171,9 +179,10 @@ impl Engine {
         {
             until = until.min(at);
         }
-        // What is due already waits for a connection.
+        // What is due already waits for a connection, or for the end of the rest.
         let now = Instant::now();
-        let until = if until <= now { now + Duration::from_secs(1) } else { until };
+        let rested = if self.rested_at > now { self.rested_at } else { now + Duration::from_secs(1) };
+        let until = if until <= now { rested } else { until.min(rested) };
         tokio::select! {
             Some(finished) = self.in_flight.next() => self.finished(finished),
             message = self.inbox.recv() => if let Some(message) = message { self.hear(message) },

@@ -1,7 +1,7 @@
 //! What the engine does on its connections: one statement for all kinds of the process. While steps are on their way, outcomes and wake-ups gather
 //! for the next one, which is all the group commit there is.
 
-use super::{Engine, add};
+use super::{Engine, LONGEST_REST, add};
 use crate::queue::buffer::Claimed;
 use crate::queue::connection::{STATEMENT_TIMEOUT, connect, in_time};
 use crate::queue::handle::{Message, Shared};
@@ -93,6 +93,7 @@ impl Engine {
         match &work {
             Work::Step { slots, .. } => {
                 self.steps_in_flight -= 1;
+                self.rested_at = Instant::now() + asked_at.elapsed().min(LONGEST_REST);
                 let more = |name: &str| matches!(&answer, Ok(Answer::Stepped(stepped)) if stepped.more.iter().any(|pair| pair.0 == name));
                 for (name, asked) in slots {
                     if let Some(kind) = self.kinds.get_mut(name) {
