@@ -86,3 +86,27 @@ async fn a_removed_account_leaves_its_dialogs_and_a_log_out() {
         Some("0")
     );
 }
+
+/// What a request causes can be found by its id, and belongs to its trace.
+#[tokio::test]
+async fn a_request_passes_its_id_and_its_trace_on_to_its_jobs() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let answer = app
+        .client
+        .delete(format!("{}{ACCOUNTS}/{account}", app.base))
+        .bearer_auth(&owner.token)
+        .header("x-request-id", "request-of-a-proxy-1")
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["x-request-id"].to_str().unwrap()), (204, "request-of-a-proxy-1"));
+    let metadata = "select concat_ws(' ', job_type, metadata -> 'request_id', metadata -> 'traceparent') from apalis.jobs where job_type = 'log-out'";
+    let metadata = app.value(metadata).await.expect("a job");
+    assert!(metadata.starts_with(&format!("log-out request-of-a-proxy-1 00-{trace}-")), "{metadata}");
+    assert!(!metadata.contains("00f067aa0ba902b7"), "a job is a span of its own: {metadata}");
+}

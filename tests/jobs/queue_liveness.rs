@@ -1,7 +1,9 @@
 //! Liveness: nothing stays lying, whatever was lost, and an idle process is quiet.
 
 use super::queue_kit::*;
+use super::queue_processes::{Noted, create_test_runs, worker_process};
 use crate::support::{OwnCluster, database, wait_until};
+use sqlx::{Connection as _, PgConnection};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tuberry::embedded::Restart;
@@ -185,4 +187,42 @@ async fn jobs_go_on_after_statements_timed_out_and_while_the_pool_is_exhausted()
     drop(held);
     drop(watcher);
     running.stop().await;
+}
+
+/// An outage with many failed attempts to come back is one line for each part of the queue, and so is its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_database_is_said_once_and_so_is_its_end() {
+    let cluster = OwnCluster::start().await;
+    let store = Store::open(&cluster.url, 2).unwrap();
+    create_test_runs(store.pool()).await;
+    let worker = worker_process(&cluster.url, None).await;
+    let run = async |n: i64| {
+        let mut tx = store.begin().await.unwrap();
+        let job = Noted { n, key: "one".into(), sleeps: 0, fails: 0 };
+        tuberry_jobs::enqueue_all(&mut tx, &[job]).await.unwrap();
+        tx.commit().await.unwrap();
+        wait_count(store.pool(), "status = 'Done'", n, Duration::from_secs(30)).await;
+    };
+    run(1).await;
+
+    let mut postgres = PgConnection::connect(&cluster.embedded.socket_url("postgres")).await.unwrap();
+    let refuse = "alter database tuberry with allow_connections false";
+    sqlx::raw_sql(refuse).execute(&mut postgres).await.unwrap();
+    sqlx::raw_sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'tuberry'")
+        .execute(&mut postgres)
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    sqlx::raw_sql("alter database tuberry with allow_connections true").execute(&mut postgres).await.unwrap();
+    run(2).await;
+
+    for part in ["engine", "heartbeat", "listener"] {
+        let lines = |text: &str| {
+            let part = format!("part=\"{part}\"");
+            worker.output().lines().filter(|line| line.contains(text) && line.contains(&part)).count()
+        };
+        wait_until(SOON, "the end of the outage in the log", async || (lines("queue has the database again") == 1).then_some(()))
+            .await;
+        assert_eq!(lines("queue lost the database"), 1, "{part}");
+    }
 }

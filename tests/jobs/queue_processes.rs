@@ -86,6 +86,7 @@ pub async fn worker_process(url: &str, lease: Option<Duration>) -> Process {
 #[tokio::test(flavor = "multi_thread")]
 async fn works_as_a_process_of_its_own() {
     let Ok(url) = std::env::var(WORKER_URL) else { return };
+    tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::INFO).init();
     let mut config = Config::new(&url, "child").unwrap();
     if let Some(lease) = std::env::var(WORKER_LEASE).ok().and_then(|lease| lease.parse().ok()) {
         config.lease = Duration::from_millis(lease);
