@@ -64,6 +64,8 @@ pub struct Settings {
     pub board_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
     pub worker_max_accounts: u32,
+    /// `WORKER_WEIGHT`: this worker's share of the accounts in proportion to the others', from 1 to 1000.
+    pub worker_weight: u32,
 }
 
 /// Reads single variables: trims, takes empty for absent, and names the variable when it refuses.
@@ -156,6 +158,7 @@ impl Settings {
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
             board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
+            worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
         })
     }
 
@@ -241,6 +244,7 @@ mod tests {
         refused("JWT_EXPIRES", "-1");
         refused("WEBHOOK_BASE_URL", "example.org");
         refused("WORKER_MAX_ACCOUNTS", "many");
+        refused("WORKER_WEIGHT", "0.5");
         assert_eq!(read(&[("BOT_UPDATES", "webhook")]).unwrap_err().name, "WEBHOOK_BASE_URL");
     }
 

@@ -14,6 +14,7 @@ use tuberry_domain::Sealer;
 use tuberry_jobs::queue::{self, Queue};
 use tuberry_jobs::{Context, SyncAccounts};
 use tuberry_storage::Store;
+use tuberry_storage::leases::Room;
 use tuberry_telegram::{Application, Device, HttpBotApi, MtprotoLogins, Network};
 
 /// Connections of the pool: jobs and intake take them for single transactions.
@@ -33,10 +34,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let store = up_to_date(store).await?;
     let network = Arc::new(network(&settings.telegram).await?);
-    let capacity = options.max_accounts.unwrap_or(settings.worker_max_accounts);
+    let room = Room { capacity: options.max_accounts.unwrap_or(settings.worker_max_accounts), weight: settings.worker_weight };
     let direct_url = settings.database.direct_url.clone();
 
-    let claims = Claims::start(direct_url.clone(), Some(capacity)).await.context("claims")?;
+    let claims = Claims::start(direct_url.clone(), Some(room)).await.context("claims")?;
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
     let links = Links::new(claims.clone(), queue.clone());
     let sealer = Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets));
@@ -49,7 +50,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         sealer: sealer.clone(),
     };
     let bots = context.bots.clone();
-    let parts = Parts { store: store.clone(), direct_url, claims: claims.clone(), links, network, sealer, capacity };
+    let parts = Parts { store: store.clone(), direct_url, claims: claims.clone(), links, network, sealer, room };
 
     let (stop_jobs, stop_intake) = (CancellationToken::new(), CancellationToken::new());
     let jobs = tokio::spawn(tuberry_jobs::runner(queue, context).run(stop_jobs.clone()));
@@ -59,7 +60,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         let polling = BotPolling { store: store.clone(), claims: claims.clone(), api: bots };
         tokio::spawn(polling.run(stop_intake.clone()))
     });
-    tracing::info!(name = claims.name(), capacity, "worker runs");
+    tracing::info!(name = claims.name(), capacity = room.capacity, weight = room.weight, "worker runs");
 
     asked_to_stop().await;
     tracing::info!("worker stops");

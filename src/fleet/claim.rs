@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tuberry_domain::Secret;
 use tuberry_domain::ports::{Claim, ClaimError, KeyClaims, KeyClass, Lease, Reuse};
+use tuberry_storage::leases::Room;
 
 /// How often leases are looked at for being too old.
 const FENCE_CHECK: Duration = Duration::from_millis(200);
@@ -39,14 +40,14 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Starts the thread with the lock's connection to `url`, which must lead straight to PostgreSQL. `capacity`: how many accounts this
-    /// process serves as a worker; `None`: it is none.
-    pub async fn start(url: Secret<String>, capacity: Option<u32>) -> Result<Self, Unfit> {
+    /// Starts the thread with the lock's connection to `url`, which must lead straight to PostgreSQL. `room`: what this process
+    /// takes on as a worker; `None`: it is none.
+    pub async fn start(url: Secret<String>, room: Option<Room>) -> Result<Self, Unfit> {
         let host: String = host_name().chars().filter(char::is_ascii_graphic).take(20).collect();
         // At most 63 bytes, so that it fits into application_name.
         let held = Arc::new(Held::new(format!("{host}-{}-{}", std::process::id(), ulid::Ulid::new())));
         let (requests, inbox) = mpsc::unbounded_channel();
-        let session = LockSession::new(url, host, capacity, held.clone(), inbox);
+        let session = LockSession::new(url, host, room, held.clone(), inbox);
         if session.dial.leads_through_a_pooler().await? {
             return Err(Unfit::Pooler);
         }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tuberry_domain::Secret;
 use tuberry_domain::ports::{ClaimError, KeyClass, Lease, Reuse};
+use tuberry_storage::leases::Room;
 use tuberry_storage::{Error, Result, leases, workers};
 
 /// Between two attempts to get the lock of a lease of ours that somebody holds, and to connect.
@@ -47,7 +48,7 @@ pub(super) struct Session {
 pub(super) struct LockSession {
     pub(super) dial: Dial,
     host: String,
-    capacity: Option<u32>,
+    room: Option<Room>,
     pub(super) held: Arc<Held>,
     requests: mpsc::UnboundedReceiver<Request>,
 }
@@ -62,12 +63,12 @@ impl LockSession {
     pub fn new(
         url: Secret<String>,
         host: String,
-        capacity: Option<u32>,
+        room: Option<Room>,
         held: Arc<Held>,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
         let dial = Dial { url, tag: held.owner().to_owned(), last_backend: None };
-        Self { dial, host, capacity, held, requests }
+        Self { dial, host, room, held, requests }
     }
 
     /// Runs until it is told to stop, or nobody is left who could tell.
@@ -181,7 +182,7 @@ impl LockSession {
                 done
             }
             Request::Leave { answer } => {
-                self.capacity = None;
+                self.room = None;
                 let done = in_time(workers::leave(&mut session.conn, self.held.owner())).await;
                 let _ = answer.send(());
                 done
@@ -205,7 +206,7 @@ impl LockSession {
         let own = self.held.own();
         let began = boot_clock::now();
         let name = self.held.owner();
-        let renewed = in_time(leases::renew(&mut session.conn, name, &self.host, self.capacity, &own)).await?;
+        let renewed = in_time(leases::renew(&mut session.conn, name, &self.host, self.room, &own)).await?;
         self.held.confirm(&renewed, began);
         let renewed: HashSet<(KeyClass, i32)> = renewed.iter().map(|lease| (lease.class, lease.object)).collect();
         let lost = own.into_iter().filter(|own| own.locked && !renewed.contains(&(own.lease.class, own.lease.object)));

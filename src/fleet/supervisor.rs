@@ -7,7 +7,7 @@ use super::links::Links;
 use super::share::{self, View};
 use super::takeover::SILENT;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tuberry_domain::account::Accepts;
 use tuberry_domain::ports::{KeyClass, Lease, Reuse};
 use tuberry_domain::{AccountId, Sealer, Secret};
+use tuberry_storage::leases::Room;
 use tuberry_storage::workers::{self, Served, Worker};
 use tuberry_storage::{Result, Store, connections};
 use tuberry_telegram::Network;
@@ -46,8 +47,8 @@ pub struct Parts {
     pub network: Arc<Network>,
     /// Opens the sessions.
     pub sealer: Arc<Sealer>,
-    /// How many accounts this worker takes at most.
-    pub capacity: u32,
+    /// What this worker takes on.
+    pub room: Room,
 }
 
 /// How the fleet is seen from this worker.
@@ -72,7 +73,12 @@ impl Fleet {
     pub fn start(parts: Parts) -> Self {
         let (stop_claiming, stop, announced) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Notify::new()));
         let (publish, census) = watch::channel(Census::default());
-        let me = Worker { name: parts.claims.name().to_owned(), capacity: parts.capacity };
+        let me = Worker {
+            name: parts.claims.name().to_owned(),
+            capacity: parts.room.capacity,
+            weight: parts.room.weight,
+            started_at: Utc::now(),
+        };
         let around = Surroundings {
             store: parts.store,
             claims: parts.claims,
@@ -84,6 +90,7 @@ impl Fleet {
             around,
             me,
             running: BTreeMap::new(),
+            taken: 0,
             tasks: JoinSet::new(),
             stop_claiming: stop_claiming.clone(),
             stop: stop.clone(),
@@ -132,6 +139,8 @@ async fn listen(url: Secret<String>, announced: Arc<Notify>) {
 
 /// A connection's task as the supervisor knows it.
 struct Running {
+    /// Counts what was taken: the latest has the highest.
+    number: u64,
     stop: CancellationToken,
     session_from: DateTime<Utc>,
     accepts: Arc<Mutex<Accepts>>,
@@ -141,6 +150,8 @@ struct Supervisor {
     around: Surroundings,
     me: Worker,
     running: BTreeMap<AccountId, Running>,
+    /// How many accounts were taken since the start.
+    taken: u64,
     /// Each ends when its connection is closed and its lease given back.
     tasks: JoinSet<AccountId>,
     stop_claiming: CancellationToken,
@@ -186,7 +197,8 @@ impl Supervisor {
         let (workers, served) = (workers::list(store, SILENT).await?, workers::served(store, SILENT).await?);
         self.stop_what_changed(&served);
         connections::mark_alive(store, &self.around.links.proofs_of_life(NOTE_EVERY)).await?;
-        let mine: BTreeSet<AccountId> = self.running.keys().copied().collect();
+        let mut mine: Vec<AccountId> = self.running.keys().copied().collect();
+        mine.sort_unstable_by_key(|account| self.running[account].number);
         let plan = share::plan(View { me: &self.me, workers: &workers, served: &served, mine: &mine });
         self.census.send_replace(Census { owned: mine.len(), without_room: plan.without_room });
         if self.stop_claiming.is_cancelled() {
@@ -224,7 +236,9 @@ impl Supervisor {
 
     fn serve(&mut self, served: &Served, lease: Lease, delay: Duration) {
         let (account, stop, accepts) = (served.account, CancellationToken::new(), Arc::new(Mutex::new(served.accepts)));
-        let running = Running { stop: stop.clone(), session_from: served.session_from, accepts: accepts.clone() };
+        self.taken += 1;
+        let running =
+            Running { number: self.taken, stop: stop.clone(), session_from: served.session_from, accepts: accepts.clone() };
         let session_from = served.session_from;
         let connection = Connection { around: self.around.clone(), account, lease: lease.clone(), session_from, accepts, stop };
         let (claims, links) = (self.around.claims.clone(), self.around.links.clone());

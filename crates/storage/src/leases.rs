@@ -246,17 +246,26 @@ pub struct Own {
     pub locked: bool,
 }
 
-/// The one periodic statement of a process: its heartbeat as a worker (unless `capacity` is `None`: it does not serve accounts, or
+/// How much a process takes on as a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How many accounts at most.
+    pub capacity: u32,
+    /// Its share in proportion to the others', from 1 to 1000.
+    pub weight: u32,
+}
+
+/// The one periodic statement of a process: its heartbeat as a worker (unless `room` is `None`: it does not serve accounts, or
 /// leaves) and the renewal of its leases. Rows that bear its name but are not in the list belong to nobody and are given back.
 /// Returns the leases that were renewed: a locked one that is missing was taken over.
-pub async fn renew(conn: &mut PgConnection, owner: &str, host: &str, capacity: Option<u32>, own: &[Own]) -> Result<Vec<Lease>> {
+pub async fn renew(conn: &mut PgConnection, owner: &str, host: &str, room: Option<Room>, own: &[Own]) -> Result<Vec<Lease>> {
     let (classes, objects): (Vec<i32>, Vec<i32>) = own.iter().map(|own| (own.lease.class as i32, own.lease.object)).unzip();
     let (epochs, locked): (Vec<i64>, Vec<bool>) = own.iter().map(|own| (own.lease.epoch, own.locked)).unzip();
     let rows = sqlx::query!(
         r#"with mine as (select * from unnest($5::int[], $6::int[], $7::bigint[], $8::bool[]) as m(class, object, epoch, locked)),
            heartbeat as (
-             insert into personal_telegram_workers (name, host, pid, capacity) select $1, $2, $3, $4::int where $4::int is not null
-             on conflict (name) do update set seen_at = clock_timestamp(), capacity = excluded.capacity),
+             insert into personal_telegram_workers (name, host, pid, capacity, weight) select $1, $2, $3, $4::int, $9 where $4::int is not null
+             on conflict (name) do update set seen_at = clock_timestamp(), capacity = excluded.capacity, weight = excluded.weight),
            renewed as (
              update personal_telegram_leases l
              set renewed_at = clock_timestamp(), orphaned = false, owner = case when m.epoch = k.epoch then k.owner end
@@ -267,11 +276,12 @@ pub async fn renew(conn: &mut PgConnection, owner: &str, host: &str, capacity: O
         owner,
         host,
         i32::try_from(std::process::id()).unwrap_or_default(),
-        capacity.map(|capacity| i32::try_from(capacity).unwrap_or(i32::MAX)),
+        room.map(|room| i32::try_from(room.capacity).unwrap_or(i32::MAX)),
         &classes,
         &objects,
         &epochs,
-        &locked
+        &locked,
+        room.map_or(1, |room| i32::try_from(room.weight.clamp(1, 1000)).unwrap_or(1))
     )
     .fetch_all(conn)
     .await?;

@@ -19,6 +19,10 @@ pub struct Worker {
     pub name: String,
     /// How many accounts it takes at most.
     pub capacity: u32,
+    /// How large an even share is for it, in proportion to the others; from 1 on.
+    pub weight: u32,
+    /// When it was first heard of, by PostgreSQL's clock.
+    pub started_at: DateTime<Utc>,
 }
 
 /// An account that is to be served: active, with a session.
@@ -39,12 +43,18 @@ pub struct Served {
 /// Workers seen within `silent`, by name.
 pub async fn list(store: &Store, silent: Duration) -> Result<Vec<Worker>> {
     let rows = sqlx::query!(
-        "select name, capacity from personal_telegram_workers where seen_at > now() - make_interval(secs => $1) order by name",
+        "select name, capacity, weight, started_at from personal_telegram_workers where seen_at > now() - make_interval(secs => $1) order by name",
         silent.as_secs_f64()
     )
     .fetch_all(store.pool())
     .await?;
-    Ok(rows.into_iter().map(|row| Worker { name: row.name, capacity: row.capacity.try_into().unwrap_or(0) }).collect())
+    let workers = rows.into_iter().map(|row| Worker {
+        name: row.name,
+        capacity: row.capacity.try_into().unwrap_or(0),
+        weight: row.weight.try_into().unwrap_or(1),
+        started_at: row.started_at,
+    });
+    Ok(workers.collect())
 }
 
 /// Every account to be served, by id, with the state of its lease.
