@@ -62,6 +62,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
     pub board_listen: Option<SocketAddr>,
+    /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
+    pub worker_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
     pub worker_max_accounts: u32,
     /// `WORKER_WEIGHT`: this worker's share of the accounts in proportion to the others', from 1 to 1000.
@@ -157,6 +159,7 @@ impl Settings {
             webhook_base_url,
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
             board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
+            worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
             worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
         })

@@ -12,3 +12,4 @@ pub mod polling;
 pub mod telemetry;
 pub mod tokens;
 pub mod webhook_upkeep;
+pub mod worker_port;

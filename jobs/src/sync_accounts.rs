@@ -17,6 +17,15 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// A worker that has not been heard of for so long is forgotten. Long after its leases could matter to anybody.
 const SILENT_WORKER: Duration = Duration::from_secs(600);
 
+/// A worker or a lease that was not renewed for so long counts as silent, as it does for those who take over.
+const SILENT: Duration = Duration::from_secs(6);
+
+/// How long an account may wait for a worker before its owner is told. Longer than any takeover.
+const WORKER_PATIENCE: Duration = Duration::from_secs(120);
+
+const WITHOUT_ROOM: &str =
+    "Аккаунту не хватило места на рабочих процессах: администратору нужно запустить ещё один или увеличить WORKER_MAX_ACCOUNTS";
+
 /// A lease that was given back so long ago, of something that is no more, is forgotten.
 const SPENT_LEASE: Duration = Duration::from_secs(86_400);
 
@@ -51,6 +60,7 @@ impl Job<Context> for SyncAccounts {
         logins::expire_overdue(pool).await?;
         fail_orphaned(&cx.store).await?;
         announce_stranded(&cx.store).await?;
+        workers::tell_without_room(&cx.store, SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         limits::purge(pool).await?;
         logins::purge(pool).await?;

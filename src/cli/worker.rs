@@ -4,8 +4,10 @@ use super::{asked_to_stop, up_to_date};
 use crate::config::{BotUpdates, Settings, Telegram};
 use crate::fleet::{Claims, Fleet, Links, Parts};
 use crate::polling::BotPolling;
+use crate::worker_port::{self, WorkerPort};
 use anyhow::{Context as _, Result};
 use clap::Args;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -33,6 +35,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let store = up_to_date(store).await?;
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
     let network = Arc::new(network(&settings.telegram).await?);
     let room = Room { capacity: options.max_accounts.unwrap_or(settings.worker_max_accounts), weight: settings.worker_weight };
     let direct_url = settings.database.direct_url.clone();
@@ -55,6 +58,15 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let (stop_jobs, stop_intake) = (CancellationToken::new(), CancellationToken::new());
     let jobs = tokio::spawn(tuberry_jobs::runner(queue, context).run(stop_jobs.clone()));
     let fleet = Fleet::start(parts);
+    let port = WorkerPort { store: store.clone(), claims: claims.clone(), census: fleet.census(), metrics };
+    let port = match settings.worker_listen {
+        None => None,
+        Some(address) => {
+            let listener = tokio::net::TcpListener::bind(address).await;
+            let listener = listener.with_context(|| format!("cannot listen on {address} (WORKER_LISTEN)"))?;
+            Some(tokio::spawn(async move { axum::serve(listener, worker_port::router(port)).await }))
+        }
+    };
     let ticker = tokio::spawn(tick(store.clone()));
     let polling = (settings.bot_updates == BotUpdates::Polling).then(|| {
         let polling = BotPolling { store: store.clone(), claims: claims.clone(), api: bots };
@@ -75,6 +87,9 @@ pub(super) async fn run(options: Options) -> Result<()> {
     jobs.await.context("jobs")?;
     fleet.stop().await;
     claims.stop().await;
+    if let Some(port) = port {
+        port.abort();
+    }
     tracing::info!("worker has stopped");
     Ok(())
 }

@@ -52,12 +52,16 @@ pub struct Parts {
 }
 
 /// How the fleet is seen from this worker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Census {
     /// Accounts that this worker owns.
     pub owned: usize,
+    /// Those of them whose connection is up.
+    pub connected: usize,
     /// Accounts of the whole cluster that no worker has room for.
     pub without_room: usize,
+    /// What this worker takes on.
+    pub room: Room,
 }
 
 /// The running supervisor.
@@ -72,7 +76,7 @@ impl Fleet {
     /// Starts to serve this worker's share of the accounts.
     pub fn start(parts: Parts) -> Self {
         let (stop_claiming, stop, announced) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Notify::new()));
-        let (publish, census) = watch::channel(Census::default());
+        let (publish, census) = watch::channel(Census { owned: 0, connected: 0, without_room: 0, room: parts.room });
         let me = Worker {
             name: parts.claims.name().to_owned(),
             capacity: parts.room.capacity,
@@ -101,9 +105,9 @@ impl Fleet {
         Self { stop_claiming, stop, census, tasks }
     }
 
-    /// What this worker serves now.
-    pub fn census(&self) -> Census {
-        self.census.borrow().clone()
+    /// What this worker serves, from now on.
+    pub fn census(&self) -> watch::Receiver<Census> {
+        self.census.clone()
     }
 
     /// Takes no further accounts; those that are connected stay so.
@@ -200,7 +204,7 @@ impl Supervisor {
         let mut mine: Vec<AccountId> = self.running.keys().copied().collect();
         mine.sort_unstable_by_key(|account| self.running[account].number);
         let plan = share::plan(View { me: &self.me, workers: &workers, served: &served, mine: &mine });
-        self.census.send_replace(Census { owned: mine.len(), without_room: plan.without_room });
+        self.publish(mine.len(), plan.without_room);
         if self.stop_claiming.is_cancelled() {
             return Ok(());
         }
@@ -221,6 +225,17 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    fn publish(&self, owned: usize, without_room: usize) {
+        let connected = self.around.links.connected().len();
+        let room = self.census.borrow().room;
+        self.census.send_replace(Census { owned, connected, without_room, room });
+        let gauge = |name: &'static str, value: usize| metrics::gauge!(name).set(value as f64);
+        gauge("tuberry_accounts_owned", owned);
+        gauge("tuberry_accounts_connected", connected);
+        gauge("tuberry_accounts_capacity", room.capacity as usize);
+        gauge("tuberry_cluster_accounts_without_room", without_room);
     }
 
     /// Stops connections of accounts that are gone or have a new session; passes on what they accept now.

@@ -5,16 +5,30 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tuberry_storage::workers;
 
 /// Alive.
 pub(super) async fn alive() -> &'static str {
     "ok"
 }
 
-/// The database answers and has every migration: 200, else 503.
+/// A worker that was silent for so long is none.
+const SILENT: Duration = Duration::from_secs(6);
+
+/// The database answers and has every migration: 200, else 503. How the accounts stand is told beside it: without a worker this process still
+/// does its own work.
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     match tuberry_storage::migrations::missing(state.store.pool()).await {
-        Ok(0) => (StatusCode::OK, Json(json!({ "database": "ok", "migrations": "ok" }))),
+        Ok(0) => {
+            let fleet = workers::overview(&state.store, SILENT).await.map_or(Value::Null, |fleet| {
+                json!({
+                    "workers": fleet.workers, "capacity": fleet.capacity, "accounts": fleet.accounts,
+                    "unserved": fleet.unserved, "without_room": fleet.without_room(),
+                })
+            });
+            (StatusCode::OK, Json(json!({ "database": "ok", "migrations": "ok", "fleet": fleet })))
+        }
         Ok(missing) => {
             let body = json!({ "database": "ok", "migrations": format!("{missing} missing: run `tuberry migrate`") });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body))

@@ -82,6 +82,65 @@ pub async fn served(store: &Store, silent: Duration) -> Result<Vec<Served>> {
     Ok(served.collect())
 }
 
+/// How the accounts of the whole cluster stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// Workers heard of lately.
+    pub workers: i64,
+    /// How many accounts they take together.
+    pub capacity: i64,
+    /// Accounts to be served.
+    pub accounts: i64,
+    /// Those of them whose lease nobody renews.
+    pub unserved: i64,
+}
+
+impl Overview {
+    /// Accounts for which no worker has room.
+    pub fn without_room(&self) -> i64 {
+        (self.accounts - self.capacity).max(0)
+    }
+}
+
+/// Looks at the cluster. `silent`: from when on a worker and a lease count as silent.
+pub async fn overview(store: &Store, silent: Duration) -> Result<Overview> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from personal_telegram_workers where seen_at > now() - make_interval(secs => $2)) as "workers!",
+             (select coalesce(sum(capacity::bigint), 0)::bigint from personal_telegram_workers where seen_at > now() - make_interval(secs => $2)) as "capacity!",
+             count(*) as "accounts!",
+             count(*) filter (where l.owner is null or l.renewed_at < now() - make_interval(secs => $2)) as "unserved!"
+           from personal_telegram_accounts a
+           join personal_telegram_sessions s on s.account_id = a.id
+           left join personal_telegram_leases l on l.class = $1 and l.object = a.id
+           where a.status = 'active'"#,
+        KeyClass::Account as i32,
+        silent.as_secs_f64()
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(Overview { workers: row.workers, capacity: row.capacity, accounts: row.accounts, unserved: row.unserved })
+}
+
+/// Writes `text` where an account's owner sees it, at accounts that have found no worker for `patience`, while there is room for fewer than there
+/// are. The first proof of life takes it away. Returns how many accounts.
+pub async fn tell_without_room(store: &Store, silent: Duration, patience: Duration, text: &str) -> Result<u64> {
+    if overview(store, silent).await?.without_room() == 0 {
+        return Ok(0);
+    }
+    let done = sqlx::query!(
+        "update personal_telegram_accounts a set last_error = $3
+           from personal_telegram_sessions s left join personal_telegram_leases l on l.class = $1 and l.object = s.account_id
+          where s.account_id = a.id and a.status = 'active' and a.last_error is distinct from $3
+            and greatest(s.created_at, l.renewed_at) < now() - make_interval(secs => $2)",
+        KeyClass::Account as i32,
+        patience.as_secs_f64(),
+        text
+    )
+    .execute(store.pool())
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Takes a worker that leaves off the list: the others divide its accounts among themselves.
 pub async fn leave(executor: impl PgExecutor<'_>, name: &str) -> Result<()> {
     sqlx::query!("delete from personal_telegram_workers where name = $1", name).execute(executor).await?;
