@@ -3,6 +3,7 @@
 mod clusters;
 mod databases;
 mod processes;
+mod seeding;
 mod stack;
 
 pub use clusters::OwnCluster;

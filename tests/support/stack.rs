@@ -8,13 +8,13 @@ use std::time::Duration;
 use telegram_simulator::{Options, Simulator};
 use tuberry::embedded::Tuning;
 use tuberry::tokens::Tokens;
-use tuberry_domain::Secret;
+use tuberry_domain::{ClientId, Secret};
 use tuberry_storage::Store;
 use tuberry_storage::clients;
 use tuberry_storage::users::{self, NewUser, Role};
 
 /// Secrets of the tests' processes.
-const APP_SECRET: &str = "app secret of the tests, long enough";
+pub(super) const APP_SECRET: &str = "app secret of the tests, long enough";
 const JWT_SECRET: &str = "jwt secret of the tests, long enough";
 
 /// How a stack is set up.
@@ -69,6 +69,7 @@ pub struct Stack {
 #[derive(Clone)]
 pub struct Tenant {
     pub token: String,
+    pub client: ClientId,
     pub project: i64,
     pub bot_token: String,
     pub forum: i64,
@@ -108,7 +109,14 @@ impl Stack {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }
         let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("a client");
-        let tenant = Tenant { token: String::new(), project: 0, bot_token: String::new(), forum: 0, operator: 0 };
+        let tenant = Tenant {
+            token: String::new(),
+            client: ClientId(0),
+            project: 0,
+            bot_token: String::new(),
+            forum: 0,
+            operator: 0,
+        };
         let mut stack = Self { simulator, home, environment, ports, apis: Vec::new(), workers: Vec::new(), client, tenant };
         for index in 0..setup.apis {
             let api = stack.start_api(index).await;
@@ -264,7 +272,7 @@ impl Stack {
         let body = json!({ "token": bot_token, "group_chat_id": forum, "project_id": project });
         let (status, bot) = self.call("POST", "/api/bots", &token, Some(body)).await;
         assert_eq!(status, 201, "{bot}");
-        Tenant { token, project, bot_token, forum, operator }
+        Tenant { token, client, project, bot_token, forum, operator }
     }
 
     /// A user of Telegram.
