@@ -70,7 +70,7 @@ struct Bench {
 
 impl Bench {
     async fn start(workers: usize) -> Self {
-        let mut stack =
+        let stack =
             Stack::start(Setup { workers, updates: "webhook", own_cluster: true, durable: true, ..Setup::default() }).await;
         let mut accounts = Vec::new();
         for number in 0..ACCOUNTS {

@@ -3,12 +3,14 @@
 mod clusters;
 mod databases;
 mod processes;
+mod proxy;
 mod seeding;
 mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
+pub use proxy::{Line, Proxy};
 pub use stack::{Person, Setup, Stack};
 
 use std::time::{Duration, Instant};

@@ -51,6 +51,11 @@ impl Process {
         self.process.signal(signal);
     }
 
+    /// How it ended, or `None` while it runs.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
     /// Waits for its end.
     pub async fn wait(&self) -> ExitStatus {
         self.process.wait().await.expect("an exit status")

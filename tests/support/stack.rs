@@ -109,14 +109,8 @@ impl Stack {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }
         let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("a client");
-        let tenant = Tenant {
-            token: String::new(),
-            client: ClientId(0),
-            project: 0,
-            bot_token: String::new(),
-            forum: 0,
-            operator: 0,
-        };
+        let tenant =
+            Tenant { token: String::new(), client: ClientId(0), project: 0, bot_token: String::new(), forum: 0, operator: 0 };
         let mut stack = Self { simulator, home, environment, ports, apis: Vec::new(), workers: Vec::new(), client, tenant };
         for index in 0..setup.apis {
             let api = stack.start_api(index).await;
@@ -140,8 +134,8 @@ impl Stack {
     }
 
     /// The stack's own cluster.
-    pub fn cluster(&mut self) -> &mut OwnCluster {
-        match &mut self.home {
+    pub fn cluster(&self) -> &OwnCluster {
+        match &self.home {
             Home::Own(cluster, _) => cluster,
             Home::Shared(_) => panic!("this stack shares its cluster"),
         }
@@ -149,7 +143,7 @@ impl Stack {
 
     /// Starts (again) the REST process number `index`, on its port.
     pub async fn start_api(&self, index: usize) -> Process {
-        self.process(&["api", "--listen", &format!("127.0.0.1:{}", self.ports[index])]).await
+        self.process(&["api", "--listen", &format!("127.0.0.1:{}", self.ports[index])], &[]).await
     }
 
     pub async fn wait_for_api(&self, index: usize) {
@@ -158,8 +152,13 @@ impl Stack {
     }
 
     pub async fn add_worker(&mut self) {
-        let worker = self.process(&["worker"]).await;
+        let worker = self.start_worker_with(&[]).await;
         self.workers.push(worker);
+    }
+
+    /// A worker whose environment differs in these variables. It belongs to the caller.
+    pub async fn start_worker_with(&self, differences: &[(String, String)]) -> Process {
+        self.process(&["worker"], differences).await
     }
 
     /// Ends all processes in good order.
@@ -202,12 +201,12 @@ impl Stack {
     /// `kill -9` of a worker, and a new one in its place.
     pub async fn replace_worker(&mut self, index: usize) {
         self.workers[index].kill().await;
-        self.workers[index] = self.process(&["worker"]).await;
+        self.workers[index] = self.start_worker_with(&[]).await;
     }
 
-    async fn process(&self, arguments: &[&str]) -> Process {
+    async fn process(&self, arguments: &[&str], differences: &[(String, String)]) -> Process {
         let environment: Vec<(&str, &str)> =
-            self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            self.environment.iter().chain(differences).map(|(name, value)| (name.as_str(), value.as_str())).collect();
         Process::tuberry(arguments, &environment).await
     }
 
