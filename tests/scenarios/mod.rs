@@ -10,3 +10,4 @@ mod fleet_fences;
 mod fleet_workers;
 mod login;
 mod login_kills;
+mod revoked;

@@ -176,6 +176,9 @@ impl Incoming {
                         world.kill_key(key);
                     }
                     world.stats.max_connections_per_key = world.stats.max_connections_per_key.max(others + 1);
+                    if let Some(key) = world.keys.get_mut(&key) {
+                        key.connections += 1;
+                    }
                     if let Some(connection) = world.live.connections.get_mut(&self.connection) {
                         connection.key = key;
                     }

@@ -23,6 +23,9 @@ pub struct AuthKey {
     pub ended: Option<String>,
     /// Two connections used it at the same time: every call answers 406 `AUTH_KEY_DUPLICATED`.
     pub killed: bool,
+    /// How many connections have used it so far.
+    #[serde(default)]
+    pub connections: u64,
 }
 
 impl World {
@@ -32,7 +35,8 @@ impl World {
             return None;
         }
         let id = key_id(&key);
-        self.keys.insert(id, AuthKey { key, dc, user: None, awaiting_password: None, ended: None, killed: false });
+        self.keys
+            .insert(id, AuthKey { key, dc, user: None, awaiting_password: None, ended: None, killed: false, connections: 0 });
         self.touch();
         Some(id)
     }
