@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 # A server on the machine is none of our business: tests and demo bring their own.
 unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
-.PHONY: demo test check audit bench bench-queue setup fmt clippy floors doc
+.PHONY: demo test chaos check audit bench bench-queue setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
@@ -14,6 +14,10 @@ demo: setup
 ## Every test.
 test: setup
 	cargo test --workspace --locked
+
+## Ten minutes of random faults against four workers. Options: CHAOS_MINUTES=30 CHAOS_SEED=1 make chaos
+chaos: setup
+	cargo test --locked --test integration -- --ignored --exact --nocapture scenarios::chaos::many_minutes_of_faults_lose_nothing_and_share_no_key
 
 ## What CI runs before the tests.
 check: setup fmt clippy floors doc
