@@ -8,12 +8,13 @@ use tuberry::embedded::Restart;
 use tuberry::fleet::{Claims, Standing};
 use tuberry_domain::Secret;
 use tuberry_domain::ports::{Claim, ClaimError, KeyClaims, KeyClass, Lease, Reuse};
+use tuberry_storage::leases::Room;
 use tuberry_storage::{Error, Store, leases};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 async fn claims(url: &str) -> Claims {
-    Claims::start(Secret::new(url.to_owned()), Some(10)).await.expect("claims")
+    Claims::start(Secret::new(url.to_owned()), Some(Room { capacity: 10, weight: 1 })).await.expect("claims")
 }
 
 async fn claim_one(claims: &Claims, class: KeyClass, object: i32) -> Result<Claim, ClaimError> {

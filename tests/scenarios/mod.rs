@@ -7,6 +7,7 @@ mod conversation;
 mod delivery;
 mod fleet_claims;
 mod fleet_fences;
+mod fleet_shares;
 mod fleet_workers;
 mod login;
 mod login_kills;

@@ -11,7 +11,7 @@ pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
 pub use proxy::{Line, Proxy};
-pub use stack::{Person, Setup, Stack};
+pub use stack::{Person, Setup, Stack, free_port};
 
 use std::time::{Duration, Instant};
 
