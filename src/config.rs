@@ -5,6 +5,7 @@ mod telegram;
 
 pub use telegram::{Application, Telegram};
 
+use crate::http::DemoOwner;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tuberry_domain::Secret;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
     pub board_listen: Option<SocketAddr>,
+    /// `DEMO_OWNER`, «address password»: whom the sign-in page invites; only beside a simulator.
+    pub demo_owner: Option<DemoOwner>,
     /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
     pub worker_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
@@ -147,14 +150,16 @@ impl Settings {
             previous_session_secrets.push(app_secret.clone());
         }
         let webhook_base_url = environment.http_url("WEBHOOK_BASE_URL")?.as_ref().map(without_slash);
+        let telegram = Telegram::read(&environment)?;
         Ok(Self {
+            demo_owner: demo_owner(&environment).filter(|_| telegram.simulator.is_some()),
             database: Database::read(variable)?,
             redis_url: environment.text("REDIS_URL").map(Secret::new),
             jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
             jwt_lifetime: Duration::from_secs(environment.parsed("JWT_EXPIRES", 3600u32, "seconds")?.into()),
             session_secret: own_secret.unwrap_or(app_secret),
             previous_session_secrets,
-            telegram: Telegram::read(&environment)?,
+            telegram,
             bot_updates: bot_updates(&environment, webhook_base_url.is_some())?,
             webhook_base_url,
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
@@ -174,6 +179,12 @@ impl Settings {
 /// The environment of this process, for [`Settings::read`] and [`Database::read`].
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+fn demo_owner(environment: &Environment<'_>) -> Option<DemoOwner> {
+    let owner = environment.text("DEMO_OWNER")?;
+    let (email, password) = owner.split_once(' ')?;
+    Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
 }
 
 fn bot_updates(environment: &Environment<'_>, webhook_base: bool) -> Result<BotUpdates, Refused> {

@@ -3,13 +3,16 @@
 
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod embedded;
 pub mod fleet;
 pub mod http;
 pub mod lifeline;
 pub mod passwords;
 pub mod polling;
+pub mod sessions;
 pub mod telemetry;
 pub mod tokens;
+pub mod web;
 pub mod webhook_upkeep;
 pub mod worker_port;

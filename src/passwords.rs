@@ -43,6 +43,11 @@ pub fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
     }
 }
 
+/// True for a hash of the old system's kind, which a right password lets us replace.
+pub fn is_outdated(hash: &str) -> bool {
+    hash.starts_with("$2")
+}
+
 fn matches_argon2(password: &str, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }

@@ -2,7 +2,8 @@
 
 use super::{asked_to_stop, open_store};
 use crate::config::{BotUpdates, Settings};
-use crate::http::{self, AppState, Attempts, PasswordProver, Webhooks, router};
+use crate::credentials::Attempts;
+use crate::http::{self, AppState, PasswordProver, Webhooks, router};
 use crate::tokens::Tokens;
 use crate::webhook_upkeep::WebhookUpkeep;
 use anyhow::{Context, Result};
@@ -100,5 +101,6 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
         webhooks: base_url.map(|base_url| Webhooks { base_url }),
         login_lifetime: settings.telegram.qr_timeout,
         attempts: Arc::new(Attempts::default()),
+        demo_owner: settings.demo_owner.clone(),
     })
 }

@@ -1,8 +1,9 @@
-//! Who may call what, decided in one place. [`require`] stands before every protected route: without a valid bearer token of an
-//! active user nothing passes (401), and only owners and admins pass with a method that changes things (403). Handlers then take
+//! Who may call what, decided in one place. [`require`] stands before every protected route: without a valid bearer token, or a session of the
+//! portal, of an active user nothing passes (401), and only owners and admins pass with a method that changes things (403). Handlers then take
 //! [`Tenant`], which says for whom they act.
 
 use super::{AppState, Problem};
+use crate::sessions::{self, SessionCookie};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -14,16 +15,33 @@ use tuberry_storage::users::{self, ActiveUser, Role};
 
 /// The layer before protected routes.
 pub(super) async fn require(State(state): State<AppState>, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let user = bearer(request.headers()).and_then(|token| state.tokens.check(token));
-    let user = user.ok_or_else(|| Problem::unauthorized("Войдите в систему"))?;
-    let user = users::find_active(state.store.pool(), user).await?;
-    let user = user.ok_or_else(|| Problem::unauthorized("Пользователь не найден или отключён"))?;
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && user.role == Role::Manager {
+    let user = identify(&state, request.headers(), request.method()).await?;
+    if !reads(request.method()) && user.role == Role::Manager {
         return Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: изменять может владелец или администратор"));
     }
     request.extensions_mut().insert(user);
     Ok(next.run(request).await)
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The user of a bearer token, or of a session of the portal. A browser sends the session's cookie by itself: with it, whatever changes something
+/// must carry the session's CSRF token, too.
+async fn identify(state: &AppState, headers: &HeaderMap, method: &Method) -> Result<ActiveUser, Problem> {
+    let nobody = || Problem::unauthorized("Войдите в систему");
+    if headers.contains_key(header::AUTHORIZATION) {
+        let user = bearer(headers).and_then(|token| state.tokens.check(token)).ok_or_else(nobody)?;
+        let user = users::find_active(state.store.pool(), user).await?;
+        return user.ok_or_else(|| Problem::unauthorized("Пользователь не найден или отключён"));
+    }
+    let session = SessionCookie::of(headers).ok_or_else(nobody)?;
+    let signed_in = sessions::find(&state.store, &session).await?.ok_or_else(nobody)?;
+    if !reads(method) && !sessions::csrf_fits(headers) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "Страница устарела: обновите её и повторите"));
+    }
+    Ok(signed_in.user)
 }
 
 /// The token of `Authorization: Bearer …`.

@@ -22,8 +22,8 @@ mod webhooks;
 
 pub use board::board;
 pub use problem::Problem;
-pub use sign_in::Attempts;
 
+use crate::credentials::Attempts;
 use crate::tokens::Tokens;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, patch, post};
@@ -56,6 +56,15 @@ impl Webhooks {
     }
 }
 
+/// Who may try the demo.
+#[derive(Clone, Debug)]
+pub struct DemoOwner {
+    /// The address.
+    pub email: String,
+    /// The password: no secret, the demo shows it to everybody.
+    pub password: String,
+}
+
 /// What handlers use. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -75,6 +84,8 @@ pub struct AppState {
     pub login_lifetime: Duration,
     /// Failed sign-ins of this process.
     pub attempts: Arc<Attempts>,
+    /// The demo's owner, for its sign-in page.
+    pub demo_owner: Option<DemoOwner>,
 }
 
 /// The whole interface. Answers with and without a trailing slash.
@@ -86,6 +97,7 @@ pub fn router(state: AppState) -> Router {
         .route("/api/webhooks/telegram/{bot}/{secret}", post(webhooks::receive));
     let routes = open
         .merge(protected(&state))
+        .merge(crate::web::router())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

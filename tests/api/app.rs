@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use telegram_simulator::{Options, Simulator};
-use tuberry::http::{AppState, Attempts, Webhooks, router};
+use tuberry::credentials::Attempts;
+use tuberry::http::{AppState, Webhooks, router};
 use tuberry::tokens::Tokens;
 use tuberry_domain::{ClientId, Sealer, Secret, UserId};
 use tuberry_storage::users::{NewUser, Role};
@@ -102,6 +103,7 @@ impl App {
             webhooks,
             login_lifetime: Duration::from_secs(180),
             attempts: Arc::new(Attempts::default()),
+            demo_owner: None,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));

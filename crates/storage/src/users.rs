@@ -86,3 +86,28 @@ pub async fn create(tx: &mut Tx, user: &NewUser) -> Result<Option<UserId>> {
     .await?;
     Ok(id.map(UserId))
 }
+
+/// Stores another hash for a user's password, unless it was changed meanwhile. False: it was.
+pub async fn replace_password(pool: &PgPool, id: UserId, old: &Secret<String>, new: &Secret<String>) -> Result<bool> {
+    let done = sqlx::query!(
+        "update users set hashed_password = $3, updated_at = now() at time zone 'utc' where id = $1 and hashed_password = $2",
+        id.0,
+        old.expose(),
+        new.expose()
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Stores a new hash for a user's password.
+pub async fn set_password(pool: &PgPool, id: UserId, new: &Secret<String>) -> Result<()> {
+    sqlx::query!(
+        "update users set hashed_password = $2, updated_at = now() at time zone 'utc' where id = $1",
+        id.0,
+        new.expose()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -36,7 +36,7 @@ impl Default for Attempts {
 
 impl Attempts {
     /// Counts an attempt; `Err` with the time to wait when there were too many.
-    pub(super) fn begin(&self, email: &str) -> Result<(), Duration> {
+    pub fn begin(&self, email: &str) -> Result<(), Duration> {
         self.begin_at(email, Instant::now())
     }
 
@@ -57,12 +57,12 @@ impl Attempts {
     }
 
     /// Forgets the attempts of an address whose password was right.
-    pub(super) fn succeeded(&self, email: &str) {
+    pub fn succeeded(&self, email: &str) {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(&email.to_lowercase());
     }
 
     /// Waits for a turn to hash.
-    pub(super) async fn turn(&self) -> OwnedSemaphorePermit {
+    pub async fn turn(&self) -> OwnedSemaphorePermit {
         self.hashing.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 }

@@ -1,0 +1,78 @@
+//! What the portal's overview shows of a tenant.
+
+use crate::Result;
+use sqlx::PgPool;
+use tuberry_domain::{ClientId, ProjectId};
+
+/// A project at a glance.
+#[derive(Clone, Debug)]
+pub struct ProjectCard {
+    /// `projects.id`.
+    pub id: ProjectId,
+    /// Name.
+    pub name: String,
+    /// The managing bot's username.
+    pub bot_username: Option<String>,
+    /// The bot can do its work; `None` without a bot.
+    pub bot_works: Option<bool>,
+    /// The working group in marked form.
+    pub group: Option<String>,
+    /// The working group's title, where it is known.
+    pub group_title: Option<String>,
+    /// Personal accounts.
+    pub accounts: i64,
+    /// Those of them that wait for somebody to act.
+    pub accounts_in_error: i64,
+    /// Those of them that work but have something to say (`last_error`).
+    pub accounts_in_trouble: i64,
+    /// Open dialogs.
+    pub dialogs: i64,
+    /// Those of them whose customer waits for an answer.
+    pub waiting: i64,
+}
+
+impl ProjectCard {
+    /// Bot and working group are there: accounts may be connected.
+    pub fn is_ready(&self) -> bool {
+        self.bot_username.is_some() && self.group.is_some()
+    }
+}
+
+/// A tenant's projects, oldest first; `project`: that one only.
+pub async fn projects(pool: &PgPool, client: ClientId, project: Option<ProjectId>) -> Result<Vec<ProjectCard>> {
+    let rows = sqlx::query!(
+        r#"select p.id, p.name, b.bot_username as "bot_username?", b.id as "bot?", b.status::text as "bot_status?",
+                  nullif(trim(b.group_chat_id), '') as group_chat, g.title as "group_title?",
+                  coalesce(a.total, 0) as "accounts!", coalesce(a.errors, 0) as "errors!", coalesce(a.troubles, 0) as "troubles!",
+                  coalesce(d.total, 0) as "dialogs!", coalesce(d.waiting, 0) as "waiting!"
+             from projects p
+             left join bots b on b.id = p.bot_id
+             left join lateral (select t.title from telegram_chats t where t.bot_id = b.id and t.chat_id = trim(b.group_chat_id) limit 1) g on true
+             left join lateral (select count(*) as total, count(*) filter (where x.status = 'error') as errors,
+                                       count(*) filter (where x.status = 'active' and x.last_error is not null) as troubles
+                                  from personal_telegram_accounts x where x.client_id = p.client_id and x.project_id = p.id) a on true
+             left join lateral (select count(*) as total, count(*) filter (where o.waiting) as waiting
+                                  from dialogs y left join personal_telegram_dialogs o on o.dialog_id = y.id
+                                 where y.client_id = p.client_id and y.source = 'personal_telegram' and y.project_id = p.id and y.state = 'active') d on true
+            where p.client_id = $1 and ($2::int is null or p.id = $2)
+            order by p.id limit 1000"#,
+        client.0,
+        project.map(|project| project.0)
+    )
+    .fetch_all(pool)
+    .await?;
+    let card = rows.into_iter().map(|row| ProjectCard {
+        id: ProjectId(row.id),
+        name: row.name,
+        bot_username: row.bot.map(|bot| row.bot_username.unwrap_or_else(|| bot.to_string())),
+        bot_works: row.bot_status.map(|status| status != "error"),
+        group: row.group_chat,
+        group_title: row.group_title,
+        accounts: row.accounts,
+        accounts_in_error: row.errors,
+        accounts_in_trouble: row.troubles,
+        dialogs: row.dialogs,
+        waiting: row.waiting,
+    });
+    Ok(card.collect())
+}

@@ -1,0 +1,39 @@
+//! The portal: pages rendered here, and the little JavaScript that they need. Pages read from storage; whatever changes something is a call of
+//! the REST interface (`http`), which takes the session's cookie beside bearer tokens.
+
+mod assets;
+mod layout;
+mod password;
+mod projects;
+mod sign_in;
+mod texts;
+mod visitor;
+
+use crate::http::AppState;
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// Nothing but our own files; nothing inline; no frames.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// The pages.
+pub fn router() -> Router<AppState> {
+    let header =
+        |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    Router::new()
+        .route("/", get(async || Redirect::to("/client")))
+        .route("/client", get(projects::list))
+        .route("/sign-in", get(sign_in::form).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/password", get(password::form).post(password::submit))
+        .route("/language", post(texts::choose))
+        .route("/assets/{version}/{file}", get(assets::serve))
+        .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "same-origin"))
+        .layer(header(header::CACHE_CONTROL, "no-store"))
+}

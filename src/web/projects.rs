@@ -1,0 +1,68 @@
+//! `/client`: the tenant's projects.
+
+use super::layout;
+use super::visitor::Cabinet;
+use crate::http::AppState;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use tuberry_storage::cabinet::{self, ProjectCard};
+
+pub(super) async fn list(State(state): State<AppState>, cabinet: Cabinet) -> Response {
+    let visitor = &cabinet.visitor;
+    let projects = match cabinet::projects(state.store.pool(), cabinet.client, None).await {
+        Ok(projects) => projects,
+        Err(error) => return layout::outage(visitor.language, &error),
+    };
+    let text = |id: &str| visitor.text(id);
+    layout::page(
+        visitor,
+        &text("projects"),
+        &[],
+        html! {
+            div.heading {
+                h1 { (text("projects")) }
+                @if visitor.may_change() { a.button href="/client/settings#new-project" { (text("new-project")) } }
+            }
+            @if projects.is_empty() {
+                section.card.empty {
+                    h2 { (text("no-projects")) }
+                    p.muted { (text("no-projects.help")) }
+                    @if visitor.may_change() { a.button.primary href="/client/settings#new-project" { (text("new-project")) } }
+                }
+            }
+            ul.cards { @for project in &projects { li { (card(&cabinet, project)) } } }
+        },
+    )
+    .into_response()
+}
+
+fn card(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
+    let text = |id: &str| cabinet.visitor.text(id);
+    html! {
+        a.card href={ "/client/projects/" (project.id) } {
+            div.row.spread { h2 { (project.name) } (health(cabinet, project)) }
+            dl.facts {
+                dt { (text("bot")) } dd { @match &project.bot_username { Some(name) => { "@" (name) } None => (text("none")) } }
+                dt { (text("group")) } dd { (project.group_title.clone().or_else(|| project.group.clone()).unwrap_or_else(|| text("none"))) }
+                dt { (text("personal-accounts")) } dd { (project.accounts) }
+                dt { (text("open-dialogs")) }
+                dd { (project.dialogs) @if project.waiting > 0 { ", " (cabinet.visitor.language.text_with("waiting-count", &[("count", project.waiting.into())])) } }
+            }
+        }
+    }
+}
+
+/// The worst thing that can be said about a project.
+pub(super) fn health(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
+    let (kind, id) = match project {
+        ProjectCard { bot_username: None, .. } => ("warn", "health-no-bot"),
+        ProjectCard { group: None, .. } => ("warn", "health-no-group"),
+        ProjectCard { bot_works: Some(false), .. } => ("bad", "health-bot-refused"),
+        ProjectCard { accounts_in_error: 1.., .. } => ("bad", "health-account-error"),
+        ProjectCard { accounts_in_trouble: 1.., .. } => ("warn", "health-account-trouble"),
+        ProjectCard { accounts: 0, .. } => ("", "health-no-accounts"),
+        _ => ("good", "health-good"),
+    };
+    html! { span class={ "mark " (kind) } { (cabinet.visitor.text(id)) } }
+}
