@@ -74,6 +74,7 @@ impl Plan {
     pub(super) fn secrets(&mut self, seed: &Seed) {
         self.environment.push(("APP_SECRET".to_owned(), seed.app_secret.clone()));
         self.environment.push(("JWT_SECRET".to_owned(), seed.jwt_secret.clone()));
+        self.environment.push(("DEMO_OWNER".to_owned(), format!("{} {}", super::seed::OWNER, seed.password)));
     }
 
     pub(super) fn simulator(&self) -> Process {
