@@ -6,6 +6,7 @@ mod telegram;
 pub use telegram::{Application, Telegram};
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tuberry_domain::Secret;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub board_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
     pub worker_max_accounts: u32,
+    /// `WORKER_CONNECTS_PER_SECOND`: how many accounts one worker connects, or connects again, per second.
+    pub worker_connects_per_second: NonZeroU32,
 }
 
 /// Reads single variables: trims, takes empty for absent, and names the variable when it refuses.
@@ -156,6 +159,11 @@ impl Settings {
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
             board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
+            worker_connects_per_second: environment.parsed(
+                "WORKER_CONNECTS_PER_SECOND",
+                NonZeroU32::new(100).expect("not zero"),
+                "a number above 0",
+            )?,
         })
     }
 
@@ -241,6 +249,7 @@ mod tests {
         refused("JWT_EXPIRES", "-1");
         refused("WEBHOOK_BASE_URL", "example.org");
         refused("WORKER_MAX_ACCOUNTS", "many");
+        refused("WORKER_CONNECTS_PER_SECOND", "0");
         assert_eq!(read(&[("BOT_UPDATES", "webhook")]).unwrap_err().name, "WEBHOOK_BASE_URL");
     }
 

@@ -31,7 +31,11 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = open_store(&settings.database, POOL).await?;
-    let network = Arc::new(network(&settings.telegram).await?);
+    if let Some(proxy) = &settings.telegram.proxy {
+        tracing::info!(%proxy, "accounts connect by a proxy");
+    }
+    let network = network(&settings.telegram).await?.with_pace(settings.worker_connects_per_second);
+    let network = Arc::new(network.with_proxy(settings.telegram.proxy.clone()));
     let capacity = options.max_accounts.unwrap_or(settings.worker_max_accounts);
     let direct_url = settings.database.direct_url.clone();
 
