@@ -10,3 +10,5 @@ mod fleet_fences;
 mod fleet_workers;
 mod login;
 mod login_kills;
+mod proxies;
+mod restrictions;

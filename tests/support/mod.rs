@@ -3,11 +3,13 @@
 mod clusters;
 mod databases;
 mod processes;
+mod socks;
 mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
+pub use socks::Socks;
 pub use stack::{Person, Setup, Stack};
 
 use std::time::{Duration, Instant};

@@ -54,9 +54,9 @@ impl Hearing {
         self.missed = false;
     }
 
-    /// What the last probe means for an intake that has nothing left to do and stands at `pts`
-    /// (asked where it matters).
-    pub(crate) fn judge(&mut self, probed: Probed, pts: impl FnOnce() -> i32, patience: Duration) -> Verdict {
+    /// What the last probe means for an intake that stands at `pts` (asked where it matters). While `more` updates wait to be taken in, Telegram
+    /// being ahead means nothing.
+    pub(crate) fn judge(&mut self, probed: Probed, pts: impl FnOnce() -> i32, more: bool, patience: Duration) -> Verdict {
         if self.proven == Some(probed.at) {
             return Verdict::Nothing;
         }
@@ -65,7 +65,7 @@ impl Hearing {
             return Verdict::Alive;
         }
         let until = probed.at + patience;
-        if self.fetched == Some(probed.at) {
+        if more || self.fetched == Some(probed.at) {
             return Verdict::Nothing;
         }
         if Instant::now() < until {
@@ -89,28 +89,29 @@ mod tests {
     #[test]
     fn a_probe_proves_life_once_and_only_when_all_before_it_has_come() {
         let (mut hearing, probed) = (Hearing::default(), probed(7, 0));
-        assert!(matches!(hearing.judge(probed, || 6, PATIENCE), Verdict::WaitUntil(_)));
-        assert_eq!(hearing.judge(probed, || 8, PATIENCE), Verdict::Alive);
-        assert_eq!(hearing.judge(probed, || 8, PATIENCE), Verdict::Nothing);
+        assert!(matches!(hearing.judge(probed, || 6, false, PATIENCE), Verdict::WaitUntil(_)));
+        assert_eq!(hearing.judge(probed, || 8, false, PATIENCE), Verdict::Alive);
+        assert_eq!(hearing.judge(probed, || 8, false, PATIENCE), Verdict::Nothing);
     }
 
     #[test]
     fn what_does_not_come_is_fetched_and_the_second_time_the_connection_is_deaf() {
         let mut hearing = Hearing::default();
         let first = probed(7, 60);
-        assert_eq!(hearing.judge(first, || 6, PATIENCE), Verdict::Fetch);
-        assert_eq!(hearing.judge(first, || 6, PATIENCE), Verdict::Nothing, "once for a probe");
-        assert_eq!(hearing.judge(first, || 7, PATIENCE), Verdict::Alive);
-        assert_eq!(hearing.judge(probed(8, 30), || 7, PATIENCE), Verdict::Deaf);
+        assert_eq!(hearing.judge(first, || 6, true, PATIENCE), Verdict::Nothing, "what is missing may be among those that wait");
+        assert_eq!(hearing.judge(first, || 6, false, PATIENCE), Verdict::Fetch);
+        assert_eq!(hearing.judge(first, || 6, false, PATIENCE), Verdict::Nothing, "once for a probe");
+        assert_eq!(hearing.judge(first, || 7, false, PATIENCE), Verdict::Alive);
+        assert_eq!(hearing.judge(probed(8, 30), || 7, false, PATIENCE), Verdict::Deaf);
     }
 
     #[test]
     fn a_single_lost_update_is_no_deafness() {
         let mut hearing = Hearing::default();
-        assert_eq!(hearing.judge(probed(7, 60), || 6, PATIENCE), Verdict::Fetch);
+        assert_eq!(hearing.judge(probed(7, 60), || 6, false, PATIENCE), Verdict::Fetch);
         hearing.pushed();
-        assert_eq!(hearing.judge(probed(9, 30), || 8, PATIENCE), Verdict::Fetch);
+        assert_eq!(hearing.judge(probed(9, 30), || 8, false, PATIENCE), Verdict::Fetch);
         hearing.connected();
-        assert_eq!(hearing.judge(probed(10, 20), || 9, PATIENCE), Verdict::Fetch);
+        assert_eq!(hearing.judge(probed(10, 20), || 9, false, PATIENCE), Verdict::Fetch);
     }
 }

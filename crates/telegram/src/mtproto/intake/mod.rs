@@ -158,7 +158,8 @@ impl Intake {
     fn listen(&mut self, deadline: Instant) -> Option<Instant> {
         let shared = &self.calls.0;
         let Some(probed) = shared.probed() else { return Some(deadline) };
-        let verdict = self.hearing.judge(probed, || self.boxes.session_state().pts, shared.network.timings.deaf_after);
+        let (pts, patience) = (|| self.boxes.session_state().pts, shared.network.timings.deaf_after);
+        let verdict = self.hearing.judge(probed, pts, !self.feed.is_empty(), patience);
         match verdict {
             Verdict::Nothing => Some(deadline),
             Verdict::Alive => {
