@@ -101,7 +101,7 @@ impl SendReply {
             CallError::Lost(_) => return Err(JobError::retry(error)),
             CallError::Rpc(error) => error,
         };
-        restrict::note(cx, self.account, &error).await?;
+        restrict::note(cx, self.account, &error).await;
         let pool = cx.store.pool();
         match error.reaction() {
             Reaction::AlreadySent => Ok(Some(Sent { id: None })),

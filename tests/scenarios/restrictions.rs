@@ -2,8 +2,11 @@
 
 use super::conversation::{mirrored, received};
 use crate::support::{Setup, Stack, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tuberry::embedded::Restart;
 use tuberry_domain::AccountId;
 use tuberry_storage::connections;
 
@@ -120,6 +123,24 @@ async fn an_account_that_is_out_of_service_is_connected_by_no_worker() {
     let before = connects().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(connects().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_account_is_out_of_service_is_not_forgotten_while_postgresql_is_away() {
+    let mut stack = Stack::start(Setup { own_cluster: true, ..Setup::default() }).await;
+    let anna = stack.person("Анна").await;
+    let id = stack.connect(anna).await;
+    let connects = async |stack: &Stack| stack.control("GET", "/stats", Value::Null).await["connects"].as_i64();
+    let before = connects(&stack).await.expect("a number");
+    let server = Pid::from_raw(stack.cluster().embedded.pid().try_into().expect("a pid"));
+    kill(server, Signal::SIGQUIT).expect("a signal");
+    stack.control("POST", "/faults", json!({ "kind": "revoke", "user": anna.0 })).await;
+    stack.control("POST", "/faults", json!({ "kind": "drop_connections" })).await;
+    let found_out = async || stack.workers[0].output().contains("cannot store the account's problem yet").then_some(());
+    wait_until(SOON, "a problem that cannot be stored", found_out).await;
+    stack.cluster().embedded.restart(Restart::Fast).await.expect("a restart");
+    reads(&stack, id, "error", "войдите снова").await;
+    assert_eq!(connects(&stack).await, Some(before + 1), "only the connection that found it out");
 }
 
 #[tokio::test(flavor = "multi_thread")]
