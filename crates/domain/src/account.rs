@@ -82,6 +82,8 @@ pub enum AccountTrouble {
     NewChatsRefused,
     /// `API_ID_INVALID`, `API_ID_PUBLISHED_FLOOD`: our configuration, not the account.
     Application,
+    /// Telegram has been out of reach for some time.
+    Unreachable,
     /// The proxy does not answer, or does not reach Telegram.
     ProxyUnavailable,
     /// The proxy wants other credentials.
@@ -102,6 +104,7 @@ impl AccountTrouble {
             }
             Self::NewChatsRefused => "Telegram ограничил этому аккаунту новые переписки: проверьте его у @SpamBot".into(),
             Self::Application => "Telegram не принимает настройки приложения (API ID): обратитесь к администратору".into(),
+            Self::Unreachable => "Нет связи с Telegram: повторяем попытки".into(),
             Self::ProxyUnavailable => "Прокси недоступен: проверьте адрес".into(),
             Self::ProxyRefused => "Прокси не принимает логин и пароль: проверьте их".into(),
             Self::ProxyUnreadable => "Настройки прокси не читаются: задайте их заново".into(),

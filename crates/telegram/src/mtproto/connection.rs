@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Proxy;
-use tuberry_domain::account::AccountProblem;
+use tuberry_domain::account::{AccountProblem, AccountTrouble};
 
 /// How often a closed gate is asked again.
 const GATE_POLL: Duration = Duration::from_millis(200);
@@ -69,7 +69,7 @@ impl Supervisor {
     pub(crate) async fn run(self) {
         let timings = self.shared.network.timings;
         let mut backoff = Backoff::new(timings.backoff_min, timings.backoff_max);
-        let mut again = false;
+        let (mut again, mut lost_at) = (false, Instant::now());
         let last = loop {
             if self.stop.is_cancelled() {
                 break LinkStatus::Closed;
@@ -92,6 +92,7 @@ impl Supervisor {
                     if since.elapsed() >= GOOD_LIFE {
                         backoff.reset();
                     }
+                    lost_at = Instant::now();
                     end
                 }
                 Err(WireError::KeyUnknown) => End::Problem(AccountProblem::SignedOut),
@@ -99,6 +100,7 @@ impl Supervisor {
                     match &error {
                         WireError::Rpc(error) => pause = self.shared.refused(error),
                         WireError::Proxy(trouble) => self.shared.met(*trouble),
+                        _ if lost_at.elapsed() > timings.unreachable_after => self.shared.met(AccountTrouble::Unreachable),
                         _ => {}
                     }
                     error.into()

@@ -25,6 +25,8 @@ pub struct Timings {
     pub backoff_min: Duration,
     /// The longest pause before a reconnection.
     pub backoff_max: Duration,
+    /// Without a connection for so long, the account's owner is told.
+    pub unreachable_after: Duration,
     /// How long an update state that moved without messages may stay uncommitted.
     pub idle_state: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Timings {
             disconnect_delay: Duration::from_secs(75),
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(20),
+            unreachable_after: Duration::from_secs(60),
             idle_state: Duration::from_secs(2),
         }
     }

@@ -48,6 +48,21 @@ async fn accounts_that_were_lost_together_come_back_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn telegram_out_of_reach_is_told_after_a_while_and_over_when_it_is_back() {
+    let stage = Stage::new().await;
+    let (mut account, anna, boris) = account(&stage).await;
+    stage.fault(json!({"kind": "refuse_connections", "seconds": 3.0})).await;
+    stage.fault(json!({"kind": "drop_connections", "user": anna})).await;
+    let begin = Instant::now();
+    trouble(&account, |trouble| trouble == AccountTrouble::Unreachable).await;
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    stage.say(boris, anna, "m").await;
+    account.until(1).await;
+    account.settle().await;
+    assert_eq!(*account.link.as_ref().unwrap().trouble().borrow(), None);
+}
+
+#[tokio::test]
 async fn a_flood_wait_for_the_connection_is_waited_out_without_another_attempt() {
     let stage = Stage::new().await;
     let (mut account, anna, boris) = account(&stage).await;

@@ -22,6 +22,7 @@ pub fn quick() -> Timings {
         disconnect_delay: Duration::from_secs(75),
         backoff_min: Duration::from_millis(20),
         backoff_max: Duration::from_millis(500),
+        unreachable_after: Duration::from_secs(1),
         idle_state: Duration::from_millis(100),
     }
 }
