@@ -4,7 +4,7 @@
 //! A latency runs from the moment at which the simulator has the message to the moment at which the simulator has it on the other side.
 
 #[path = "../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use more of their support than this bench does")]
+#[expect(dead_code, unused_imports, reason = "the tests use more of their support than this bench does")]
 mod support;
 
 use serde_json::{Value, json};

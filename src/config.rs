@@ -7,6 +7,7 @@ pub use telegram::{Application, Telegram};
 
 use crate::http::DemoOwner;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tuberry_domain::Secret;
 
@@ -71,6 +72,8 @@ pub struct Settings {
     pub worker_max_accounts: u32,
     /// `WORKER_WEIGHT`: this worker's share of the accounts in proportion to the others', from 1 to 1000.
     pub worker_weight: u32,
+    /// `WORKER_CONNECTS_PER_SECOND`: how many accounts one worker connects, or connects again, per second.
+    pub worker_connects_per_second: NonZeroU32,
 }
 
 /// Reads single variables: trims, takes empty for absent, and names the variable when it refuses.
@@ -167,6 +170,11 @@ impl Settings {
             worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
             worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
+            worker_connects_per_second: environment.parsed(
+                "WORKER_CONNECTS_PER_SECOND",
+                NonZeroU32::new(100).expect("not zero"),
+                "a number above 0",
+            )?,
         })
     }
 
@@ -259,6 +267,7 @@ mod tests {
         refused("WEBHOOK_BASE_URL", "example.org");
         refused("WORKER_MAX_ACCOUNTS", "many");
         refused("WORKER_WEIGHT", "0.5");
+        refused("WORKER_CONNECTS_PER_SECOND", "0");
         assert_eq!(read(&[("BOT_UPDATES", "webhook")]).unwrap_err().name, "WEBHOOK_BASE_URL");
     }
 

@@ -29,6 +29,11 @@ pub fn session_place(account: &str) -> Place<'_> {
     Place { table: "personal_telegram_sessions", row: account, column: "sealed" }
 }
 
+/// Where an account's own proxy is sealed.
+pub fn proxy_place(account: &str) -> Place<'_> {
+    Place { table: "personal_telegram_proxies", row: account, column: "sealed" }
+}
+
 /// Where a login's columns are sealed.
 pub fn login_place<'a>(number: &'a str, column: &'a str) -> Place<'a> {
     Place { table: "personal_telegram_logins", row: number, column }

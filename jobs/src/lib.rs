@@ -16,6 +16,7 @@ mod poll_login;
 mod post_notice;
 pub mod queue;
 mod refresh_topic;
+mod restrict;
 mod send_reply;
 mod start_login;
 mod submit_password;

@@ -1,14 +1,14 @@
 //! `log-out`: ends the Telegram session of a removed account, from the sealed tombstone that its removal wrote.
 
-use crate::context::{Context, session_place};
+use crate::context::{Context, proxy_place, session_place};
 use crate::fence::while_held;
 use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::ports::{ClaimError, KeyClass, LoginError, Reuse};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, ClientId, SealError, TombstoneId};
-use tuberry_storage::accounts;
+use tuberry_domain::{AccountId, ClientId, Place, Proxy, SealError, TombstoneId};
+use tuberry_storage::accounts::{self, Tombstone};
 
 /// The job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,8 +37,7 @@ impl Job<Context> for LogOut {
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let Some(tombstone) = accounts::tombstone(cx.store.pool(), self.tombstone).await? else { return Ok(()) };
-        let session = open_session(cx, tombstone.account, &tombstone.sealed)?;
-        if let Some(session) = session {
+        if let Some((session, proxy)) = open_way(cx, &tombstone)? {
             // The account's own class: its former owner must have closed the connection before the key is used here.
             let claim = match cx.claims.claim(KeyClass::Account, self.account.0, Reuse::Required).await {
                 Ok(claim) => claim,
@@ -46,7 +45,8 @@ impl Job<Context> for LogOut {
                 Err(error) => return Err(JobError::retry(error)),
             };
             // A claim that is lost on the way is not given back here: the close was not seen.
-            let done = while_held(&claim.lease, || cx.claims.holds(&claim.lease), cx.logins.log_out(&session)).await?;
+            let done =
+                while_held(&claim.lease, || cx.claims.holds(&claim.lease), cx.logins.log_out(&session, proxy.as_ref())).await?;
             cx.claims.give_back(&claim.lease).await;
             match done {
                 Ok(()) => {}
@@ -62,10 +62,19 @@ impl Job<Context> for LogOut {
     }
 }
 
-/// `None`: what is sealed there is no session. A secret that is not configured here may be known to another worker, or tomorrow.
-fn open_session(cx: &Context, account: AccountId, sealed: &str) -> Result<Option<StringSession>, JobError> {
-    match cx.sealer.open(session_place(&account.to_string()), sealed) {
-        Ok(plain) => Ok(std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok())),
+/// The session, and the proxy that it was used with. `None`: they are not readable. A secret that is not configured here may be known to another
+/// worker, or tomorrow.
+fn open_way(cx: &Context, tombstone: &Tombstone) -> Result<Option<(StringSession, Option<Proxy>)>, JobError> {
+    let account = tombstone.account.to_string();
+    let session = open(cx, session_place(&account), &tombstone.sealed, |text| StringSession::decode(text).ok())?;
+    let Some(sealed) = &tombstone.proxy else { return Ok(session.map(|session| (session, None))) };
+    let proxy = open(cx, proxy_place(&account), sealed, |text| Proxy::parse(text).ok())?;
+    Ok(session.zip(proxy).map(|(session, proxy)| (session, Some(proxy))))
+}
+
+fn open<T>(cx: &Context, place: Place<'_>, sealed: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, JobError> {
+    match cx.sealer.open(place, sealed) {
+        Ok(plain) => Ok(std::str::from_utf8(plain.expose()).ok().and_then(read)),
         Err(error @ SealError::UnknownKey) => Err(JobError::retry(error)),
         Err(SealError::Damaged) => Ok(None),
     }

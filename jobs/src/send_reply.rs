@@ -4,12 +4,13 @@ use crate::context::{Context, wait_for};
 use crate::mark_reply::MarkReply;
 use crate::post_notice::{Notice, PostNotice};
 use crate::refresh_topic::{self, RefreshTopic};
+use crate::restrict;
 use crate::topic::PERSISTENT;
 use crate::{Job, JobError, Policy, Subject, enqueue};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_domain::ports::{CallError, OutgoingText, Sent};
-use tuberry_domain::reaction::Reaction;
+use tuberry_domain::reaction::{FROZEN, Reaction};
 use tuberry_domain::text::MESSAGE_LIMIT;
 use tuberry_domain::{AccountId, DialogId, MessageId};
 use tuberry_storage::replies::{self, Reply};
@@ -51,6 +52,9 @@ impl Job<Context> for SendReply {
         };
         if reply.account != Some(self.account) {
             return self.refuse(cx, "аккаунт отключён от проекта").await;
+        }
+        if reply.frozen {
+            return self.refuse(cx, FROZEN).await;
         }
         if let Some(until) = reply.not_before {
             return Err(wait_for(until));
@@ -97,6 +101,7 @@ impl SendReply {
             CallError::Lost(_) => return Err(JobError::retry(error)),
             CallError::Rpc(error) => error,
         };
+        restrict::note(cx, self.account, &error).await;
         let pool = cx.store.pool();
         match error.reaction() {
             Reaction::AlreadySent => Ok(Some(Sent { id: None })),

@@ -6,7 +6,7 @@ use crate::post_notice::{Notice, PostNotice};
 use crate::{Job, JobError, Policy, Unique, enqueue, queue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-use tuberry_storage::{Store, leases, limits, logins, replies, sync, workers};
+use tuberry_storage::{Store, leases, limits, logins, replies, restrictions, sync, workers};
 
 /// Time between two ticks.
 pub const INTERVAL: Duration = Duration::from_secs(15);
@@ -63,6 +63,7 @@ impl Job<Context> for SyncAccounts {
         workers::tell_without_room(&cx.store, SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         limits::purge(pool).await?;
+        restrictions::purge(pool).await?;
         logins::purge(pool).await?;
         leases::forget_finished(&cx.store, SPENT_LEASE).await?;
         purge_jobs(&cx.store).await

@@ -36,7 +36,11 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let store = up_to_date(store).await?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
-    let network = Arc::new(network(&settings.telegram).await?);
+    if let Some(proxy) = &settings.telegram.proxy {
+        tracing::info!(%proxy, "accounts connect by a proxy");
+    }
+    let network = network(&settings.telegram).await?.with_pace(settings.worker_connects_per_second);
+    let network = Arc::new(network.with_proxy(settings.telegram.proxy.clone()));
     let room = Room { capacity: options.max_accounts.unwrap_or(settings.worker_max_accounts), weight: settings.worker_weight };
     let direct_url = settings.database.direct_url.clone();
 

@@ -2,7 +2,7 @@
 
 use super::{Environment, Refused, without_slash};
 use std::time::Duration;
-use tuberry_domain::Secret;
+use tuberry_domain::{Proxy, Secret};
 
 /// `PERSONAL_TELEGRAM_API_ID` and `PERSONAL_TELEGRAM_API_HASH`, from my.telegram.org.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Telegram {
     pub simulator: Option<String>,
     /// Base of the Bot API without a trailing slash: `TELEGRAM_API_BASE`, else the simulator, else Telegram's own.
     pub bot_api_base: String,
+    /// `TELEGRAM_PROXY`: the way of all accounts that have no proxy of their own, and of logins. Not the Bot API's.
+    pub proxy: Option<Proxy>,
     /// `PERSONAL_TELEGRAM_QR_TIMEOUT`: how long a login may wait to be scanned.
     pub qr_timeout: Duration,
     /// `PERSONAL_TELEGRAM_DEVICE_MODEL`.
@@ -45,6 +47,7 @@ impl Telegram {
             application: application(environment)?,
             bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| "https://api.telegram.org".into()),
             simulator,
+            proxy: proxy(environment)?,
             qr_timeout: Duration::from_secs(environment.parsed("PERSONAL_TELEGRAM_QR_TIMEOUT", 180u16, "seconds")?.into()),
             device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", "Samsung Galaxy S24 Ultra"),
             system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", "Android 14 (API 34)"),
@@ -65,6 +68,12 @@ fn application(environment: &Environment<'_>) -> Result<Option<Application>, Ref
         }
         _ => Err(Refused { name: "PERSONAL_TELEGRAM_API_ID", reason: "must be set with PERSONAL_TELEGRAM_API_HASH".into() }),
     }
+}
+
+fn proxy(environment: &Environment<'_>) -> Result<Option<Proxy>, Refused> {
+    const NAME: &str = "TELEGRAM_PROXY";
+    let parse = |url: String| Proxy::parse(&url).map_err(|error| Refused { name: NAME, reason: error.to_string() });
+    environment.text(NAME).map(parse).transpose()
 }
 
 /// The simulator takes any password and shows every message: only on loopback, unless somebody insists.
@@ -104,6 +113,15 @@ mod tests {
         let simulator = ("TELEGRAM_SIMULATOR", "http://127.0.0.1:8081/");
         assert_eq!(read(&[simulator]).unwrap().bot_api_base, "http://127.0.0.1:8081");
         assert_eq!(read(&[simulator, ("TELEGRAM_API_BASE", "http://bot:1/")]).unwrap().bot_api_base, "http://bot:1");
+    }
+
+    #[test]
+    fn a_proxy_is_read_and_a_wrong_one_refused_without_its_password() {
+        let settings = read(&[("TELEGRAM_PROXY", "socks5://anna:geheim@proxy:1080")]).unwrap();
+        assert_eq!(settings.proxy.as_ref().unwrap().to_string(), "proxy:1080");
+        assert!(!format!("{settings:?}").contains("geheim"));
+        let refused = read(&[("TELEGRAM_PROXY", "http://anna:geheim@proxy:1080")]).unwrap_err();
+        assert!(refused.to_string().starts_with("TELEGRAM_PROXY: expected socks5://") && !refused.to_string().contains("geheim"));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::account::{Accepts, AccountProblem};
+use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
 use tuberry_domain::ports::{KeyClaims, Lease};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, SealError, Sealer};
-use tuberry_jobs::context::session_place;
+use tuberry_domain::{AccountId, Proxy, SealError, Sealer};
+use tuberry_jobs::context::{proxy_place, session_place};
 use tuberry_jobs::{Backoff, account_ended, intake};
 use tuberry_storage::{Error, Store, accounts, connections, leases, peers};
 use tuberry_telegram::mtproto::AcceptsNow;
@@ -53,7 +53,7 @@ enum End {
     Suspended,
     Problem(AccountProblem),
     /// Something that passes; with a text for the account's owner where one can do something about it.
-    Trouble(String, Option<&'static str>),
+    Trouble(String, Option<String>),
 }
 
 impl From<Error> for End {
@@ -86,16 +86,11 @@ impl Connection {
             match self.serve(standing.clone()).await {
                 End::Over => return,
                 End::Suspended => tracing::warn!(account = self.account.0, "lease not renewed in time: connection closed"),
-                End::Problem(problem) => match self.take_out_of_service(problem).await {
-                    Ok(()) | Err(Error::Fenced) => return,
-                    Err(error) => tracing::warn!(account = self.account.0, %error, "cannot store the account's problem yet"),
-                },
+                End::Problem(problem) => return self.take_out_of_service(problem, standing).await,
                 End::Trouble(error, text) => {
                     tracing::warn!(account = self.account.0, %error, "account not served for now");
-                    if let Some(text) = text
-                        && let Err(error) = accounts::mark_trouble(self.around.store.pool(), self.account, text).await
-                    {
-                        tracing::debug!(%error, "trouble not noted");
+                    if let Some(text) = text {
+                        self.note_trouble(&text).await;
                     }
                 }
             }
@@ -109,6 +104,12 @@ impl Connection {
 
     /// One connection, from opening to closing.
     async fn serve(&self, standing: watch::Receiver<Standing>) -> End {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return End::Over,
+            end = suspended(standing.clone()) => return end,
+            () = self.around.network.turn() => {}
+        }
         let start = match self.load().await {
             Ok(Some(start)) => start,
             Ok(None) => return End::Over,
@@ -121,6 +122,7 @@ impl Connection {
             () = self.stop.cancelled() => End::Over,
             end = suspended(standing) => end,
             end = self.follow(link.status()) => end,
+            end = self.tell_trouble(link.trouble()) => end,
             end = self.take_in(&mut intake) => end,
         };
         self.around.links.remove(self.account);
@@ -137,18 +139,19 @@ impl Connection {
             Ok(plain) => std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok()),
             // Another secret may be configured by mistake: the session must survive that.
             Err(SealError::UnknownKey) => {
-                return Err(End::Trouble(SealError::UnknownKey.to_string(), Some(AccountProblem::Unreadable.text())));
+                return Err(End::Trouble(SealError::UnknownKey.to_string(), Some(AccountProblem::Unreadable.text().into())));
             }
             Err(SealError::Damaged) => None,
         };
         let Some(session) = session else { return Err(End::Problem(AccountProblem::Unreadable)) };
         let Some(self_id) = beginning.self_id else {
-            return Err(End::Trouble("the account has no Telegram user".into(), Some(AccountProblem::Unreadable.text())));
+            return Err(End::Trouble("the account has no Telegram user".into(), Some(AccountProblem::Unreadable.text().into())));
         };
         let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
         let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Some(LinkStart {
             session,
+            proxy: self.open_proxy(beginning.proxy.as_deref())?,
             self_id,
             state: self.stored_state().await?,
             peers: peers::load(&around.store, self.account).await?,
@@ -156,6 +159,15 @@ impl Connection {
             accepts,
             gate: Arc::new(move || claims.holds(&lease)),
         }))
+    }
+
+    /// An account with a proxy of its own never connects without it.
+    fn open_proxy(&self, sealed: Option<&str>) -> Result<Option<Proxy>, End> {
+        let Some(sealed) = sealed else { return Ok(None) };
+        let plain = self.around.sealer.open(proxy_place(&self.account.to_string()), sealed);
+        let proxy = plain.ok().and_then(|plain| Proxy::parse(std::str::from_utf8(plain.expose()).ok()?).ok());
+        let unreadable = || End::Trouble("the proxy does not open".into(), Some(AccountTrouble::ProxyUnreadable.text()));
+        proxy.map(Some).ok_or_else(unreadable)
     }
 
     async fn stored_state(&self) -> Result<UpdateState, Error> {
@@ -173,6 +185,27 @@ impl Connection {
             if status.changed().await.is_err() {
                 return pending().await;
             }
+        }
+    }
+
+    /// Lets the account's owner read what keeps it from full service.
+    async fn tell_trouble(&self, mut trouble: watch::Receiver<Option<AccountTrouble>>) -> End {
+        loop {
+            let now = *trouble.borrow_and_update();
+            if let Some(now) = now {
+                tracing::warn!(account = self.account.0, trouble = ?now, "account not in full service");
+                self.note_trouble(&now.text()).await;
+            }
+            if trouble.changed().await.is_err() {
+                return pending().await;
+            }
+        }
+    }
+
+    async fn note_trouble(&self, text: &str) {
+        self.around.links.trouble_noted(self.account);
+        if let Err(error) = accounts::mark_trouble(self.around.store.pool(), self.account, text).await {
+            tracing::debug!(account = self.account.0, %error, "trouble not noted");
         }
     }
 
@@ -200,7 +233,7 @@ impl Connection {
                         _ => None,
                     };
                     if let Some(text) = text {
-                        let _ = accounts::mark_trouble(self.around.store.pool(), self.account, text).await;
+                        self.note_trouble(text).await;
                     }
                     intake.reload(self.state_again(&mut failures).await);
                 }
@@ -227,7 +260,24 @@ impl Connection {
         tx.commit().await
     }
 
-    async fn take_out_of_service(&self, problem: AccountProblem) -> Result<(), Error> {
+    /// Writes down why the account is out of service, for as long as it takes: nobody may connect once more in the meantime.
+    async fn take_out_of_service(&self, problem: AccountProblem, mut standing: watch::Receiver<Standing>) {
+        let mut failures = 0;
+        loop {
+            match self.store_problem(problem).await {
+                Ok(()) | Err(Error::Fenced) => return,
+                Err(error) => tracing::warn!(account = self.account.0, %error, "cannot store the account's problem yet"),
+            }
+            failures += 1;
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                _ = standing.wait_for(|standing| *standing == Standing::Lost) => return,
+                () = tokio::time::sleep(pause(failures)) => {}
+            }
+        }
+    }
+
+    async fn store_problem(&self, problem: AccountProblem) -> Result<(), Error> {
         let mut tx = self.around.store.begin().await?;
         leases::check(&mut tx, &self.lease).await?;
         account_ended(&mut tx, self.account, self.session_from, problem).await?;

@@ -18,6 +18,8 @@ struct Link {
     up: bool,
     /// When a proof of life was last noted.
     noted: Option<Instant>,
+    /// The next proof is noted at once: the owner reads of a trouble that it would end.
+    troubled: bool,
 }
 
 /// What is connected. Cheap to clone.
@@ -44,7 +46,7 @@ impl Links {
     }
 
     pub(super) fn add(&self, account: AccountId, calls: Calls, lease: Lease) {
-        self.links().insert(account, Link { calls, lease, up: false, noted: None });
+        self.links().insert(account, Link { calls, lease, up: false, noted: None, troubled: false });
     }
 
     pub(super) fn set_up(&self, account: AccountId, up: bool) {
@@ -52,6 +54,13 @@ impl Links {
             link.up = up;
         }
         self.queue.own(self.connected());
+    }
+
+    /// A trouble was noted just now: only a later proof of life ends it.
+    pub(super) fn trouble_noted(&self, account: AccountId) {
+        if let Some(link) = self.links().get_mut(&account) {
+            (link.noted, link.troubled) = (Some(Instant::now()), true);
+        }
     }
 
     pub(super) fn remove(&self, account: AccountId) {
@@ -64,12 +73,12 @@ impl Links {
         let due = |link: &Link| match (link.noted, link.calls.last_proof()) {
             (_, None) => false,
             (None, Some(_)) => link.up,
-            (Some(noted), Some(proof)) => link.up && proof > noted && noted.elapsed() >= interval,
+            (Some(noted), Some(proof)) => link.up && proof > noted && (link.troubled || noted.elapsed() >= interval),
         };
         let mut links = self.links();
         let due = links.iter_mut().filter(|(_, link)| due(link));
         due.map(|(&account, link)| {
-            link.noted = Some(Instant::now());
+            (link.noted, link.troubled) = (Some(Instant::now()), false);
             account
         })
         .collect()

@@ -28,8 +28,6 @@ const TICK: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(20);
 /// Between two notes of `last_connected_at`.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
-/// Connections are started one after the other at this distance: a thousand at once would be a storm.
-const START_EVERY: Duration = Duration::from_millis(5);
 /// A connection whose task broke is closed by being dropped; that is not seen, so its key rests for so long.
 const UNSEEN_CLOSE: Duration = Duration::from_secs(3);
 
@@ -218,9 +216,9 @@ impl Supervisor {
             let results = self.around.claims.claim_all(KeyClass::Account, wanted, Reuse::Required).await;
             let granted = results.into_iter().filter_map(|(_, result)| result.ok()).map(|claim| claim.lease);
             let by_id: BTreeMap<i32, &Served> = served.iter().map(|served| (served.account.0, served)).collect();
-            for (lease, delay) in granted.zip(0..) {
+            for lease in granted {
                 if let Some(served) = by_id.get(&lease.object) {
-                    self.serve(served, lease, START_EVERY * delay);
+                    self.serve(served, lease);
                 }
             }
         }
@@ -249,7 +247,7 @@ impl Supervisor {
         }
     }
 
-    fn serve(&mut self, served: &Served, lease: Lease, delay: Duration) {
+    fn serve(&mut self, served: &Served, lease: Lease) {
         let (account, stop, accepts) = (served.account, CancellationToken::new(), Arc::new(Mutex::new(served.accepts)));
         self.taken += 1;
         let running =
@@ -259,7 +257,6 @@ impl Supervisor {
         let (claims, links) = (self.around.claims.clone(), self.around.links.clone());
         self.running.insert(account, running);
         self.tasks.spawn(async move {
-            sleep(delay).await;
             if let Err(error) = tokio::spawn(connection.run()).await {
                 tracing::error!(account = account.0, %error, "an account's connection broke");
                 links.remove(account);

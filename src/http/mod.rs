@@ -26,7 +26,7 @@ pub use problem::Problem;
 use crate::credentials::Attempts;
 use crate::tokens::Tokens;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, patch, post};
+use axum::routing::{get, patch, post, put};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +113,7 @@ fn protected(state: &AppState) -> Router<AppState> {
     Router::new()
         .route(ACCOUNTS, get(accounts::list))
         .route(&format!("{ACCOUNTS}/{{id}}"), patch(accounts::update).delete(accounts::delete))
+        .route(&format!("{ACCOUNTS}/{{id}}/proxy"), put(accounts::set_proxy).delete(accounts::remove_proxy))
         .route(&format!("{ACCOUNTS}/login"), post(logins::start))
         .route(&format!("{ACCOUNTS}/login/{{id}}"), get(logins::status).delete(logins::cancel))
         .route(&format!("{ACCOUNTS}/login/{{id}}/password"), post(logins::password))

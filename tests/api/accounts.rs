@@ -20,7 +20,7 @@ async fn an_account_is_shown_as_the_contract_says() {
         let mut fields: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
         fields.sort_unstable();
         let expected = "accepts_channels accepts_groups accepts_private client_id created_at display_name id last_connected_at last_error phone \
-                        project_id status telegram_user_id updated_at username";
+                        project_id proxy status telegram_user_id updated_at username";
         assert_eq!(fields, expected.split_whitespace().collect::<Vec<_>>());
         assert!(shown["created_at"].as_str().unwrap().ends_with('Z'), "{shown}");
         assert_eq!(
@@ -51,6 +51,40 @@ async fn only_the_given_fields_change() {
         app.patch(&format!("{path}/"), &owner, json!({ "display_name": null, "accepts_private": false })).await.ok(200).json();
     assert_eq!((&changed["display_name"], &changed["accepts_private"]), (&json!("Анна П."), &json!(false)));
     assert_eq!(app.patch(&path, &owner, json!({ "display_name": "" })).await.ok(200).json()["display_name"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_proxy_is_sealed_shown_without_credentials_and_a_reason_to_connect_anew() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let path = format!("{ACCOUNTS}/{account}/proxy");
+    let put = async |body: Value| app.send("PUT", &path, Some(&owner.token), body.to_string()).await;
+    let session_from = async || app.value("select created_at from personal_telegram_sessions").await;
+
+    let before = session_from().await;
+    let shown = put(json!({ "url": "socks5://anna:geheim@proxy.example:1080" })).await.ok(200);
+    assert_eq!(shown.json()["proxy"], "proxy.example:1080");
+    assert!(!shown.text.contains("geheim"));
+    let after = session_from().await;
+    assert_ne!(before, after);
+    let row = app.value("select p from personal_telegram_proxies p").await.unwrap();
+    assert!(row.contains("v1.") && !row.contains("geheim"), "{row}");
+    for url in ["http://p:1", "socks5://p", "socks5://anna:a%40b@p:1", "socks5://анна:geheim@p:1"] {
+        assert!(!put(json!({ "url": url })).await.problem(422).contains("geheim"));
+    }
+    put(json!({})).await.problem(422);
+    assert_eq!(app.get(ACCOUNTS, &owner).await.ok(200).json()[0]["proxy"], "proxy.example:1080");
+    assert_eq!(session_from().await, after);
+
+    assert_eq!(app.delete(&path, &owner).await.ok(200).json()["proxy"], Value::Null);
+    assert_ne!(session_from().await, after);
+    app.delete(&path, &owner).await.problem(404);
+
+    put(json!({ "url": "socks5://p:1" })).await.ok(200);
+    app.delete(&format!("{ACCOUNTS}/{account}"), &owner).await.ok(204);
+    assert!(app.value("select proxy from personal_telegram_tombstones").await.unwrap().starts_with("v1."));
 }
 
 #[tokio::test]

@@ -8,10 +8,12 @@ use tuberry_domain::{Secret, UserId};
 use tuberry_storage::users::Role;
 
 /// Where a tenant's people work.
-const EVERY_ROUTE: [(&str, &str); 18] = [
+const EVERY_ROUTE: [(&str, &str); 20] = [
     ("GET", "/api/personal-telegram-accounts"),
     ("PATCH", "/api/personal-telegram-accounts/1"),
     ("DELETE", "/api/personal-telegram-accounts/1"),
+    ("PUT", "/api/personal-telegram-accounts/1/proxy"),
+    ("DELETE", "/api/personal-telegram-accounts/1/proxy"),
     ("POST", "/api/personal-telegram-accounts/login"),
     ("GET", "/api/personal-telegram-accounts/login/0123456789abcdef"),
     ("DELETE", "/api/personal-telegram-accounts/login/0123456789abcdef"),

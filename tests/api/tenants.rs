@@ -23,6 +23,8 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     tuberry_jobs::enqueue(&mut tx, &RefreshTopic { dialog: dialog.into() }).await.unwrap();
     tx.commit().await.unwrap();
     let job = format!("/api/jobs/{}", app.value("select id from apalis.jobs").await.unwrap());
+    let proxy = format!("/api/personal-telegram-accounts/{account}/proxy");
+    app.send("PUT", &proxy, Some(&theirs.token), json!({ "url": "socks5://p:1" }).to_string()).await.ok(200);
     let our_project = app.project(&ours).await;
     let login = "/api/personal-telegram-accounts/login/login-of-theirs-0001";
     let before = app.fingerprint().await;
@@ -30,6 +32,8 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     for (method, path, body) in [
         ("PATCH", format!("/api/personal-telegram-accounts/{account}"), json!({ "accepts_groups": true })),
         ("DELETE", format!("/api/personal-telegram-accounts/{account}"), json!(null)),
+        ("PUT", format!("/api/personal-telegram-accounts/{account}/proxy"), json!({ "url": "socks5://p:1" })),
+        ("DELETE", format!("/api/personal-telegram-accounts/{account}/proxy"), json!(null)),
         ("POST", "/api/personal-telegram-accounts/login".into(), json!({ "project_id": project })),
         ("GET", login.into(), json!(null)),
         ("DELETE", login.into(), json!(null)),

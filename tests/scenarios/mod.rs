@@ -11,4 +11,6 @@ mod fleet_shares;
 mod fleet_workers;
 mod login;
 mod login_kills;
+mod proxies;
+mod restrictions;
 mod revoked;

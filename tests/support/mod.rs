@@ -5,12 +5,14 @@ mod databases;
 mod processes;
 mod proxy;
 mod seeding;
+mod socks;
 mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
 pub use proxy::{Line, Proxy};
+pub use socks::Socks;
 pub use stack::{Person, Setup, Stack, free_port};
 
 use std::time::{Duration, Instant};

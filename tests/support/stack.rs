@@ -31,6 +31,8 @@ pub struct Setup {
     pub own_cluster: bool,
     /// That PostgreSQL of its own keeps its promises even when the power fails.
     pub durable: bool,
+    /// `TELEGRAM_PROXY`.
+    pub proxy: Option<String>,
 }
 
 impl Default for Setup {
@@ -43,6 +45,7 @@ impl Default for Setup {
             qr_timeout: 180,
             own_cluster: false,
             durable: false,
+            proxy: None,
         }
     }
 }
@@ -105,6 +108,9 @@ impl Stack {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
+        if let Some(proxy) = setup.proxy {
+            environment.push(("TELEGRAM_PROXY".into(), proxy));
+        }
         if setup.updates == "webhook" {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }

@@ -1,6 +1,7 @@
 //! An account: its state as the portal shows it, what it accepts, and what can be wrong with it.
 
 use crate::{ChatId, ChatKind};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// `personaltelegramaccountstatus` of the shared database.
@@ -64,6 +65,49 @@ impl AccountProblem {
             Self::Duplicated => "Telegram закрыл сеанс, потому что он использовался дважды: войдите снова по QR-коду",
             Self::Deactivated => "Telegram заблокировал или удалил этот аккаунт",
             Self::Unreadable => "Сохранённый сеанс не читается: войдите снова по QR-коду",
+        }
+    }
+}
+
+/// What keeps an account from full service for a while. It stays `active`: nobody has to log in again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountTrouble {
+    /// `FLOOD_WAIT_x` while connecting or catching up: not tried again before.
+    ReceivingWaits(DateTime<Utc>),
+    /// `FLOOD_WAIT_x` for a message: none is sent before.
+    SendingWaits(DateTime<Utc>),
+    /// `FROZEN_METHOD_INVALID`: Telegram lets the account read only.
+    Frozen,
+    /// `PEER_FLOOD`: Telegram takes no message to people whom the account does not know well.
+    NewChatsRefused,
+    /// `API_ID_INVALID`, `API_ID_PUBLISHED_FLOOD`: our configuration, not the account.
+    Application,
+    /// Telegram has been out of reach for some time.
+    Unreachable,
+    /// The proxy does not answer, or does not reach Telegram.
+    ProxyUnavailable,
+    /// The proxy wants other credentials.
+    ProxyRefused,
+    /// The stored proxy does not open (another secret).
+    ProxyUnreadable,
+}
+
+impl AccountTrouble {
+    /// What the owner reads in the portal.
+    pub fn text(self) -> String {
+        let time = |until: DateTime<Utc>| until.format("%d.%m %H:%M:%S UTC").to_string();
+        match self {
+            Self::ReceivingWaits(until) => format!("Telegram просит подождать: аккаунт продолжит работу {}", time(until)),
+            Self::SendingWaits(until) => format!("Telegram просит подождать: ответы уйдут {}", time(until)),
+            Self::Frozen => {
+                "Telegram заморозил этот аккаунт: он только принимает сообщения; подайте апелляцию в приложении".into()
+            }
+            Self::NewChatsRefused => "Telegram ограничил этому аккаунту новые переписки: проверьте его у @SpamBot".into(),
+            Self::Application => "Telegram не принимает настройки приложения (API ID): обратитесь к администратору".into(),
+            Self::Unreachable => "Нет связи с Telegram: повторяем попытки".into(),
+            Self::ProxyUnavailable => "Прокси недоступен: проверьте адрес".into(),
+            Self::ProxyRefused => "Прокси не принимает логин и пароль: проверьте их".into(),
+            Self::ProxyUnreadable => "Настройки прокси не читаются: задайте их заново".into(),
         }
     }
 }

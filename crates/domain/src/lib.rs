@@ -8,6 +8,7 @@ mod ids;
 pub mod intake;
 pub mod login;
 pub mod ports;
+mod proxy;
 pub mod reaction;
 mod seal;
 mod secret;
@@ -16,5 +17,6 @@ pub mod text;
 pub mod title;
 
 pub use ids::*;
+pub use proxy::{InvalidProxy, Proxy};
 pub use seal::{Place, SealError, Sealer};
 pub use secret::Secret;

@@ -1,7 +1,11 @@
 //! What to do about an error of Telegram's MTProto API: one table, from the error's name to our reaction.
 
-use crate::account::AccountProblem;
+use crate::account::{AccountProblem, AccountTrouble};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
+
+/// Why a frozen account sends nothing, for the topic.
+pub const FROZEN: &str = "Telegram заморозил этот аккаунт: он может только читать";
 
 /// An error answered by Telegram: `400 PEER_ID_INVALID`, `420 FLOOD_WAIT` with its number taken out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,13 +39,14 @@ pub enum Reaction {
 impl RpcError {
     /// The reaction to this error when it answered the sending of a message.
     pub fn reaction(&self) -> Reaction {
-        let wait = Duration::from_secs(u64::from(self.value.unwrap_or(1).clamp(1, 7 * 86_400)));
         if let Some(problem) = self.account_problem() {
             return Reaction::Account(problem);
         }
+        if let Some(wait) = self.flood_wait() {
+            return Reaction::WaitAccount(wait);
+        }
         match self.name.as_str() {
-            "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" => Reaction::WaitAccount(wait),
-            "SLOWMODE_WAIT" => Reaction::WaitChat(wait),
+            "SLOWMODE_WAIT" => Reaction::WaitChat(self.wait()),
             "RANDOM_ID_DUPLICATE" => Reaction::AlreadySent,
             "USER_IS_BLOCKED" => Reaction::Refuse("клиент заблокировал этот аккаунт"),
             "YOU_BLOCKED_USER" => Reaction::Refuse("этот аккаунт заблокировал клиента"),
@@ -53,13 +58,40 @@ impl RpcError {
             "CHANNEL_PRIVATE" | "CHANNEL_INVALID" | "CHAT_ID_INVALID" => Reaction::Refuse("чат недоступен"),
             "PEER_ID_INVALID" | "USER_ID_INVALID" => Reaction::Refuse("Telegram не знает этого собеседника"),
             "PEER_FLOOD" => Reaction::Refuse("Telegram ограничил этому аккаунту новые переписки"),
-            "FROZEN_METHOD_INVALID" => Reaction::Refuse("Telegram заморозил этот аккаунт: он может только читать"),
+            "FROZEN_METHOD_INVALID" => Reaction::Refuse(FROZEN),
             "MESSAGE_EMPTY" => Reaction::Refuse("сообщение пустое"),
             "MESSAGE_TOO_LONG" => Reaction::Refuse("сообщение слишком длинное"),
             "PRIVACY_PREMIUM_REQUIRED" => Reaction::Refuse("клиент принимает сообщения только от Premium"),
             "ALLOW_PAYMENT_REQUIRED" => Reaction::Refuse("клиент принимает только платные сообщения"),
             _ if self.code == 400 || self.code == 403 => Reaction::Refuse("Telegram отказал"),
             _ => Reaction::Retry,
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_secs(u64::from(self.value.unwrap_or(1).clamp(1, 7 * 86_400)))
+    }
+
+    /// How long the account may not call the method (`FLOOD_WAIT_x`, `FLOOD_PREMIUM_WAIT_x`), a week at most.
+    pub fn flood_wait(&self) -> Option<Duration> {
+        matches!(self.name.as_str(), "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT").then(|| self.wait())
+    }
+
+    /// The passing trouble of the account that this error tells of when it answered a message.
+    pub fn restriction(&self, now: DateTime<Utc>) -> Option<AccountTrouble> {
+        match self.name.as_str() {
+            "FROZEN_METHOD_INVALID" => Some(AccountTrouble::Frozen),
+            "PEER_FLOOD" => Some(AccountTrouble::NewChatsRefused),
+            _ => self.flood_wait().map(|wait| AccountTrouble::SendingWaits(now + wait)),
+        }
+    }
+
+    /// The same when it answered the connection or the intake.
+    pub fn trouble(&self, now: DateTime<Utc>) -> Option<AccountTrouble> {
+        match self.name.as_str() {
+            "API_ID_INVALID" | "API_ID_PUBLISHED_FLOOD" => Some(AccountTrouble::Application),
+            "FROZEN_METHOD_INVALID" => Some(AccountTrouble::Frozen),
+            _ => self.flood_wait().map(|wait| AccountTrouble::ReceivingWaits(now + wait)),
         }
     }
 
@@ -91,5 +123,18 @@ mod tests {
         assert_eq!(error(406, "AUTH_KEY_DUPLICATED", None).reaction(), Reaction::Account(AccountProblem::Duplicated));
         assert_eq!(error(500, "RPC_CALL_FAIL", None).reaction(), Reaction::Retry);
         assert!(matches!(error(403, "CHAT_WRITE_FORBIDDEN", None).reaction(), Reaction::Refuse(_)));
+    }
+
+    #[test]
+    fn what_restricts_an_account_says_until_when() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let flood = error(420, "FLOOD_PREMIUM_WAIT", Some(90));
+        let until = now + Duration::from_secs(90);
+        assert_eq!(flood.restriction(now), Some(AccountTrouble::SendingWaits(until)));
+        assert_eq!(flood.trouble(now), Some(AccountTrouble::ReceivingWaits(until)));
+        assert!(AccountTrouble::SendingWaits(until).text().ends_with("15.01 08:01:30 UTC"));
+        assert_eq!(error(400, "PEER_FLOOD", None).restriction(now), Some(AccountTrouble::NewChatsRefused));
+        assert_eq!(error(400, "API_ID_INVALID", None).trouble(now), Some(AccountTrouble::Application));
+        assert_eq!(error(400, "MESSAGE_EMPTY", None).restriction(now), None);
     }
 }

@@ -35,6 +35,8 @@ pub struct AccountPage {
     pub last_connected_at: Option<DateTime<Utc>>,
     /// What is wrong, in Russian.
     pub last_error: Option<String>,
+    /// `host:port` of its own proxy, without credentials.
+    pub proxy: Option<String>,
     /// When it was connected first.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -60,7 +62,8 @@ pub async fn list(pool: &PgPool, client: ClientId, project: Option<ProjectId>) -
         AccountPage,
         r#"select id, client_id, project_id, display_name, username, phone, telegram_user_id, status::text as "status!",
                   accepts_private, accepts_groups, accepts_channels, last_connected_at at time zone 'utc' as last_connected_at, last_error,
-                  created_at at time zone 'utc' as "created_at!", updated_at at time zone 'utc' as updated_at
+                  created_at at time zone 'utc' as "created_at!", updated_at at time zone 'utc' as updated_at,
+                  (select p.address from personal_telegram_proxies p where p.account_id = personal_telegram_accounts.id) as proxy
              from personal_telegram_accounts
             where client_id = $1 and ($2::int is null or project_id = $2) order by id limit 10000"#,
         client.0,
@@ -75,7 +78,8 @@ pub async fn find(pool: &PgPool, client: ClientId, account: AccountId) -> Result
         AccountPage,
         r#"select id, client_id, project_id, display_name, username, phone, telegram_user_id, status::text as "status!",
                   accepts_private, accepts_groups, accepts_channels, last_connected_at at time zone 'utc' as last_connected_at, last_error,
-                  created_at at time zone 'utc' as "created_at!", updated_at at time zone 'utc' as updated_at
+                  created_at at time zone 'utc' as "created_at!", updated_at at time zone 'utc' as updated_at,
+                  (select p.address from personal_telegram_proxies p where p.account_id = personal_telegram_accounts.id) as proxy
              from personal_telegram_accounts where id = $1 and client_id = $2"#,
         account.0,
         client.0
@@ -119,9 +123,10 @@ pub async fn lock(tx: &mut Tx, client: ClientId, account: AccountId) -> Result<b
 /// for Telegram to be told.
 pub async fn remove(tx: &mut Tx, account: AccountId) -> Result<Option<TombstoneId>> {
     let tombstone = sqlx::query_scalar!(
-        "insert into personal_telegram_tombstones (account_id, sealed)
-         select a.id, coalesce(s.sealed, a.session_payload)
+        "insert into personal_telegram_tombstones (account_id, sealed, proxy)
+         select a.id, coalesce(s.sealed, a.session_payload), p.sealed
            from personal_telegram_accounts a left join personal_telegram_sessions s on s.account_id = a.id
+           left join personal_telegram_proxies p on p.account_id = a.id
           where a.id = $1 and coalesce(s.sealed, a.session_payload, '') <> ''
          returning id",
         account.0

@@ -187,7 +187,7 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTim
 /// Notes a passing trouble that keeps the account from being served; its status stays.
 pub async fn mark_trouble(pool: &PgPool, account: AccountId, text: &str) -> Result<()> {
     sqlx::query!(
-        "update personal_telegram_accounts set last_error = $2 where id = $1 and last_error is distinct from $2",
+        "update personal_telegram_accounts set last_error = $2 where id = $1 and status = 'active' and last_error is distinct from $2",
         account.0,
         text
     )
@@ -203,14 +203,16 @@ pub struct Tombstone {
     pub account: AccountId,
     /// Its session, sealed as [`store_session`] took it.
     pub sealed: String,
+    /// Its own proxy, sealed.
+    pub proxy: Option<String>,
 }
 
 /// Looks a tombstone up; `None` when its log-out is done.
 pub async fn tombstone(pool: &PgPool, id: TombstoneId) -> Result<Option<Tombstone>> {
-    let row = sqlx::query!("select account_id, sealed from personal_telegram_tombstones where id = $1", id.0)
+    let row = sqlx::query!("select account_id, sealed, proxy from personal_telegram_tombstones where id = $1", id.0)
         .fetch_optional(pool)
         .await?;
-    Ok(row.map(|row| Tombstone { account: AccountId(row.account_id), sealed: row.sealed }))
+    Ok(row.map(|row| Tombstone { account: AccountId(row.account_id), sealed: row.sealed, proxy: row.proxy }))
 }
 
 /// Forgets the session for good.

@@ -148,6 +148,8 @@ pub struct Reply {
     pub parts: Vec<(i32, i64, bool)>,
     /// The account, or this chat, takes no message before.
     pub not_before: Option<DateTime<Utc>>,
+    /// Telegram lets the account only read.
+    pub frozen: bool,
 }
 
 /// Scope of an account's limit for sending.
@@ -167,7 +169,8 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
                 q.telegram_id as \"reply_to?\", p.access_hash as \"access_hash?\", p.name as \"name?\", p.broadcast as \"broadcast?\", p.bot as \"bot?\",
                 (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
                 (select max(l.not_before) from personal_telegram_send_limits l
-                  where l.scope in ('account:' || o.account_id || ':messages.sendMessage', 'chat:' || o.account_id || ':' || o.chat_id) and l.not_before > now()) as not_before
+                  where l.scope in ('account:' || o.account_id || ':messages.sendMessage', 'chat:' || o.account_id || ':' || o.chat_id) and l.not_before > now()) as not_before,
+                exists (select 1 from personal_telegram_restrictions f where f.account_id = o.account_id and f.kind = 'frozen' and f.until > now()) as \"frozen!\"
            from messages m
            join personal_telegram_messages o on o.message_id = m.id
            join dialogs d on d.id = m.dialog_id
@@ -199,6 +202,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
         reply_to: row.reply_to.map(TelegramMessageId),
         parts: row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default(),
         not_before: row.not_before,
+        frozen: row.frozen,
     }))
 }
 

@@ -1,5 +1,6 @@
 //! Connections of logins and log-outs: keys that are not (or no longer) an account's.
 
+use crate::Proxy;
 use crate::intake::{SelfUser, UpdateState};
 use crate::reaction::RpcError;
 use crate::session::StringSession;
@@ -77,8 +78,9 @@ pub enum LoginError {
 pub trait Logins: Send + Sync {
     /// Connects with `key`, or with a new key on the default DC.
     async fn open(&self, key: Option<&LoginKey>) -> Result<Box<dyn LoginConnection>, LoginError>;
-    /// Connects with the session of a removed account, calls `auth.logOut` and closes. An already dead session is success.
-    async fn log_out(&self, session: &StringSession) -> Result<(), LoginError>;
+    /// Connects with the session of a removed account, by its own `proxy` where it had one, calls `auth.logOut` and closes. An already dead
+    /// session is success.
+    async fn log_out(&self, session: &StringSession, proxy: Option<&Proxy>) -> Result<(), LoginError>;
 }
 
 /// One connection of a login. [`LoginConnection::close`] it before giving its claim back.

@@ -55,6 +55,10 @@ enum Fault {
         #[serde(default = "once")]
         times: u32,
     },
+    /// The user's present connections get no updates any more; calls are answered, and a new connection hears again.
+    Deafen { user: i64 },
+    /// Nothing at all is written to the user's present connections any more, not even pongs; what comes from them is read.
+    Mute { user: i64 },
     /// The user's next `getDifference` answers `differenceTooLong`.
     DifferenceTooLong { user: i64 },
     /// Members are sent `updateChannelTooLong`, and the next `getChannelDifference` answers `channelDifferenceTooLong`.
@@ -100,6 +104,8 @@ async fn arm(State(shared): State<Shared>, Body(fault): Body<Fault>) -> Result<J
             world.live.lost_updates.insert(user, times);
             true
         }
+        Fault::Deafen { user } => return Ok(Json(json!({ "deafened": world.deafen(user) }))),
+        Fault::Mute { user } => return Ok(Json(json!({ "muted": world.mute(user) }))),
         Fault::DifferenceTooLong { user } => {
             known(&world, user)?;
             world.live.difference_too_long.insert(user);

@@ -9,6 +9,7 @@ use crate::world::{Shared, now};
 use grammers_tl_types::{Serializable, enums, types};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -29,11 +30,11 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(shared: Shared, out: mpsc::Sender<Out>, cancel: CancellationToken) -> Self {
+    fn new(shared: Shared, out: mpsc::Sender<Out>, cancel: CancellationToken, mute: Arc<AtomicBool>) -> Self {
         let mut world = shared.lock();
         world.live.last_connection += 1;
         let id = world.live.last_connection;
-        world.live.connections.insert(id, Connection { key: 0, out, cancel, no_updates: false, known: BTreeSet::new() });
+        world.live.connections.insert(id, Connection { key: 0, out, cancel, no_updates: false, mute, known: BTreeSet::new() });
         drop(world);
         Self { shared, id }
     }
@@ -59,8 +60,9 @@ pub async fn serve(shared: Shared, dc: i32, stream: TcpStream, cancel: Cancellat
     };
     let Ok(Ok((reader, write))) = accepted else { return };
     let (out, queue) = mpsc::channel(QUEUE);
-    let listed = Listed::new(shared.clone(), out.clone(), cancel.clone());
-    let mut writing = tokio::spawn(writer::run(write, queue, cancel.clone()));
+    let mute = Arc::<AtomicBool>::default();
+    let listed = Listed::new(shared.clone(), out.clone(), cancel.clone(), mute.clone());
+    let mut writing = tokio::spawn(writer::run(write, queue, cancel.clone(), mute));
     let mut incoming = Incoming {
         reader,
         dc,
@@ -126,6 +128,7 @@ impl Incoming {
             if self.bound.is_some() {
                 return Next::End;
             }
+            self.shared.lock().stats.connects += 1;
             let known = self.shared.lock().keys.get(&key_id).filter(|key| key.dc == self.dc).map(|key| Arc::new(key.key));
             let Some(key) = known else { return self.transport_error(404) };
             if crypto::decrypt(&key, packet).is_none() {

@@ -4,6 +4,8 @@ use super::{crypto, salts, transport};
 use crate::world::live::Out;
 use crate::world::now;
 use grammers_tl_types::Serializable;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +56,14 @@ impl Numbers {
     }
 }
 
-/// Writes until the connection is cancelled, the queue's senders are gone, or writing fails; cancels the connection then.
-pub async fn run(mut stream: transport::Writer, mut queue: mpsc::Receiver<Out>, cancel: CancellationToken) {
+/// Writes until the connection is cancelled, the queue's senders are gone, or writing fails; cancels the connection then. While it is `mute`,
+/// nothing is written.
+pub async fn run(
+    mut stream: transport::Writer,
+    mut queue: mpsc::Receiver<Out>,
+    cancel: CancellationToken,
+    mute: Arc<AtomicBool>,
+) {
     let mut session = None;
     let mut numbers = Numbers::default();
     loop {
@@ -64,6 +72,9 @@ pub async fn run(mut stream: transport::Writer, mut queue: mpsc::Receiver<Out>, 
             () = cancel.cancelled() => break,
         };
         let Some(first) = first else { break };
+        if mute.load(Ordering::Relaxed) {
+            continue;
+        }
         let written = tokio::select! {
             written = write(&mut stream, first, &mut queue, &mut session, &mut numbers) => written,
             () = cancel.cancelled() => break,

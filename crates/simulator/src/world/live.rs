@@ -6,6 +6,7 @@ use crate::mtproto::srp::Challenge;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -61,8 +62,10 @@ pub struct Connection {
     pub out: mpsc::Sender<Out>,
     /// Closes it at once.
     pub cancel: CancellationToken,
-    /// The client asked for no updates (`invokeWithoutUpdates`).
+    /// The client asked for no updates (`invokeWithoutUpdates`), or a fault keeps them back.
     pub no_updates: bool,
+    /// A fault: nothing is written to it any more.
+    pub mute: Arc<AtomicBool>,
     /// Peers (marked) whose users or chats this connection was sent, so that short updates will do.
     pub known: BTreeSet<i64>,
 }
@@ -107,6 +110,28 @@ impl World {
     pub fn connections_of(&self, user: i64) -> Vec<u64> {
         let of = |c: &Connection| self.key_user(c.key) == Some(user);
         self.live.connections.iter().filter(|(_, c)| of(c)).map(|(id, _)| *id).collect()
+    }
+
+    /// Keeps updates from the user's present connections. The answer is how many.
+    pub fn deafen(&mut self, user: i64) -> usize {
+        let connections = self.connections_of(user);
+        for id in &connections {
+            if let Some(connection) = self.live.connections.get_mut(id) {
+                connection.no_updates = true;
+            }
+        }
+        connections.len()
+    }
+
+    /// Writes nothing to the user's present connections any more. The answer is how many.
+    pub fn mute(&self, user: i64) -> usize {
+        let connections = self.connections_of(user);
+        for id in &connections {
+            if let Some(connection) = self.live.connections.get(id) {
+                connection.mute.store(true, Ordering::Relaxed);
+            }
+        }
+        connections.len()
     }
 
     /// Closes connections: of one user, or all. The answer is how many.

@@ -11,6 +11,8 @@ const LIMIT: usize = 1000;
 pub struct Stats {
     /// The highest number of connections that were open at once with the same authorization key.
     pub max_connections_per_key: usize,
+    /// Connections on which an authorization key was presented, known or not.
+    pub connects: u64,
     /// Keys killed because two connections used them at the same time.
     pub keys_killed: u64,
     /// MTProto calls by method, `messages.sendMessage`.

@@ -27,7 +27,8 @@ impl Backoff {
     }
 }
 
-fn random_fraction() -> f64 {
+/// Between 0 and 1.
+pub(crate) fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     // Without randomness the pauses are merely not spread.
     let _ = getrandom::fill(&mut bytes);

@@ -1,6 +1,6 @@
 //! Calls over an account's connection.
 
-use super::connection::{LinkStatus, Shared};
+use super::shared::{LinkStatus, Shared};
 use grammers_tl_types::{RemoteCall, functions};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -17,9 +17,11 @@ impl Calls {
         super::send::send_text(self, message).await
     }
 
-    /// `updates.getState`: whether the session still exists.
+    /// `updates.getState`: whether the session still exists. Only when the intake has come as far as the answer tells, it is a proof of life.
     pub async fn probe(&self) -> Result<(), CallError> {
-        self.invoke(&functions::updates::GetState {}).await.map(drop)
+        let state = self.invoke(&functions::updates::GetState {}).await?;
+        self.0.probe_answered(&state);
+        Ok(())
     }
 
     /// How the connection is now.
@@ -27,7 +29,7 @@ impl Calls {
         *self.0.status().borrow()
     }
 
-    /// When Telegram last answered a call of this session: proof that the session, and not only the connection, is alive.
+    /// When a probe last passed through the intake: proof that the account, and not only its connection, is alive.
     pub fn last_proof(&self) -> Option<Instant> {
         self.0.proof()
     }
@@ -35,9 +37,8 @@ impl Calls {
     pub(crate) async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
         let caller = self.0.caller().ok_or(CallError::NotConnected)?;
         let answer = caller.call(request, self.0.network.timings.call).await;
-        match &answer {
-            Ok(_) => self.0.prove(),
-            Err(error) => self.0.report(error),
+        if let Err(error) = &answer {
+            self.0.report(error);
         }
         Ok(answer?)
     }

@@ -3,37 +3,26 @@
 
 use super::backoff::Backoff;
 use super::errors::WireError;
-use super::network::Network;
-use super::session::{Gate, HeldSession};
-use super::wire::{Caller, Wire};
+use super::session::HeldSession;
+use super::shared::{LinkStatus, Shared};
+use super::wire::Wire;
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::functions;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::account::AccountProblem;
+use tuberry_domain::Proxy;
+use tuberry_domain::account::{AccountProblem, AccountTrouble};
 
 /// How often a closed gate is asked again.
 const GATE_POLL: Duration = Duration::from_millis(200);
 
 /// A connection that lived this long was a good one: the next pause is the shortest again.
 const GOOD_LIFE: Duration = Duration::from_secs(2);
-
-/// How the account's connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkStatus {
-    /// Not connected (yet, or again); being worked on.
-    Connecting,
-    /// Connected: Telegram answered a ping.
-    Up,
-    /// Out of service for good.
-    Ended(AccountProblem),
-    /// Closed by us.
-    Closed,
-}
 
 /// What the connection hands to the intake.
 pub(crate) enum Fed {
@@ -43,73 +32,6 @@ pub(crate) enum Fed {
     Connected,
     /// grammers had no room for updates: what was dropped must be fetched.
     Overflow,
-}
-
-/// What the supervisor, the calls and the intake share.
-pub(crate) struct Shared {
-    pub(crate) network: Arc<Network>,
-    pub(crate) gate: Gate,
-    status: watch::Sender<LinkStatus>,
-    caller: Mutex<Option<Caller>>,
-    /// The problem that a call met first.
-    problem: Mutex<Option<AccountProblem>>,
-    /// When Telegram last answered a call of the session. A ping is none: a revoked session's are answered too.
-    proof: Mutex<Option<Instant>>,
-    /// Wakes the supervisor: a problem was met, or a call was not answered in time.
-    attention: Notify,
-}
-
-impl Shared {
-    pub(crate) fn new(network: Arc<Network>, gate: Gate) -> Self {
-        let status = watch::Sender::new(LinkStatus::Connecting);
-        Self {
-            network,
-            gate,
-            status,
-            caller: Mutex::new(None),
-            problem: Mutex::new(None),
-            proof: Mutex::new(None),
-            attention: Notify::new(),
-        }
-    }
-
-    pub(crate) fn status(&self) -> watch::Receiver<LinkStatus> {
-        self.status.subscribe()
-    }
-
-    /// The connection, where it is up and may be used now.
-    pub(crate) fn caller(&self) -> Option<Caller> {
-        let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        caller.filter(|_| (self.gate)())
-    }
-
-    /// Tells the supervisor what a failed call means for the connection.
-    pub(crate) fn report(&self, error: &WireError) {
-        if let Some(problem) = error.account_problem() {
-            self.problem.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(problem);
-        } else if !matches!(error, WireError::Lost(_)) {
-            return;
-        }
-        self.attention.notify_one();
-    }
-
-    /// Telegram answered a call of the session just now.
-    pub(crate) fn prove(&self) {
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub(crate) fn proof(&self) -> Option<Instant> {
-        *self.proof.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn problem(&self) -> Option<AccountProblem> {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish(&self, status: LinkStatus, caller: Option<Caller>) {
-        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = caller;
-        self.status.send_replace(status);
-    }
 }
 
 /// Why a connection was given up.
@@ -126,6 +48,7 @@ impl From<WireError> for End {
             (_, WireError::KeyUnknown) => Self::Lost("transport error 404".into()),
             (Some(problem), _) => Self::Problem(problem),
             (None, WireError::Lost(why) | WireError::NotConnected(why)) => Self::Lost(why),
+            (None, WireError::Proxy(trouble)) => Self::Lost(trouble.text()),
             (None, WireError::Rpc(error)) => Self::Lost(error.to_string()),
         }
     }
@@ -135,6 +58,8 @@ impl From<WireError> for End {
 pub(crate) struct Supervisor {
     pub(crate) shared: Arc<Shared>,
     pub(crate) session: Arc<HeldSession>,
+    /// The account's own way to Telegram, instead of the network's.
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) fed: mpsc::Sender<Fed>,
     pub(crate) stop: CancellationToken,
 }
@@ -144,6 +69,7 @@ impl Supervisor {
     pub(crate) async fn run(self) {
         let timings = self.shared.network.timings;
         let mut backoff = Backoff::new(timings.backoff_min, timings.backoff_max);
+        let (mut again, mut lost_at) = (false, Instant::now());
         let last = loop {
             if self.stop.is_cancelled() {
                 break LinkStatus::Closed;
@@ -152,24 +78,40 @@ impl Supervisor {
                 self.pause(GATE_POLL).await;
                 continue;
             }
-            let end = match Wire::open(&self.shared.network, &self.session, &self.stop).await {
+            if std::mem::replace(&mut again, true) {
+                tokio::select! {
+                    () = self.shared.network.turn() => {}
+                    () = self.stop.cancelled() => continue,
+                }
+            }
+            let mut pause = None;
+            let end = match Wire::open(&self.shared.network, &self.session, self.proxy.as_ref(), &self.stop).await {
                 Ok((wire, updates)) => {
                     let since = Instant::now();
                     let end = self.live(wire, updates).await;
                     if since.elapsed() >= GOOD_LIFE {
                         backoff.reset();
                     }
+                    lost_at = Instant::now();
                     end
                 }
                 Err(WireError::KeyUnknown) => End::Problem(AccountProblem::SignedOut),
-                Err(error) => error.into(),
+                Err(error) => {
+                    match &error {
+                        WireError::Rpc(error) => pause = self.shared.refused(error),
+                        WireError::Proxy(trouble) => self.shared.met(*trouble),
+                        _ if lost_at.elapsed() > timings.unreachable_after => self.shared.met(AccountTrouble::Unreachable),
+                        _ => {}
+                    }
+                    error.into()
+                }
             };
             match end {
                 End::Stopped => break LinkStatus::Closed,
                 End::Problem(problem) => break LinkStatus::Ended(problem),
                 End::Lost(why) => tracing::debug!(why, "connection lost"),
             }
-            self.pause(backoff.next()).await;
+            self.pause(pause.unwrap_or_else(|| backoff.next())).await;
         };
         self.shared.publish(last, None);
     }
@@ -183,6 +125,7 @@ impl Supervisor {
         let discard = CancellationToken::new();
         let forward = Forward { updates, fed: self.fed.clone(), discard: discard.clone(), lost: Arc::new(Notify::new()) };
         let lost = forward.lost.clone();
+        self.shared.deaf.store(false, Ordering::Relaxed);
         let forwarding = tokio::spawn(forward.run());
         self.shared.publish(LinkStatus::Up, Some(wire.caller().clone()));
         let end = tokio::select! {
@@ -207,6 +150,7 @@ impl Supervisor {
             let asked = tokio::select! {
                 () = self.shared.attention.notified() => match self.shared.problem() {
                     Some(problem) => return End::Problem(problem),
+                    None if self.shared.deaf.load(Ordering::Relaxed) => return End::Lost("deaf: it pushes no updates".into()),
                     None => wire.ping().await,
                 },
                 _ = ping.tick() => match (self.shared.gate)() {
@@ -215,7 +159,12 @@ impl Supervisor {
                 },
                 _ = probe.tick() => {
                     let state = wire.caller().call(&functions::updates::GetState {}, timings.ping_timeout).await;
-                    state.map(|_| self.shared.prove())
+                    if let Err(WireError::Rpc(error)) = &state
+                        && let Some(wait) = error.flood_wait()
+                    {
+                        probe.reset_after(wait.max(timings.probe_every));
+                    }
+                    state.map(|state| self.shared.probe_answered(&state))
                 }
             };
             match asked {

@@ -3,7 +3,7 @@
 use super::session::Refused;
 use grammers_mtproto::transport;
 use grammers_mtsender::InvocationError;
-use tuberry_domain::account::AccountProblem;
+use tuberry_domain::account::{AccountProblem, AccountTrouble};
 use tuberry_domain::ports::{CallError, LoginError};
 use tuberry_domain::reaction::RpcError;
 
@@ -14,6 +14,8 @@ pub(crate) enum WireError {
     NotConnected(String),
     /// The connection broke or the answer did not come in time.
     Lost(String),
+    /// Nothing was sent: the proxy on the way does not take us there.
+    Proxy(AccountTrouble),
     /// Telegram does not know the authorization key (transport error −404).
     KeyUnknown,
     /// Telegram answered with an error.
@@ -26,7 +28,7 @@ impl WireError {
         match self {
             Self::KeyUnknown => Some(AccountProblem::SignedOut),
             Self::Rpc(error) => error.account_problem(),
-            Self::NotConnected(_) | Self::Lost(_) => None,
+            Self::NotConnected(_) | Self::Proxy(_) | Self::Lost(_) => None,
         }
     }
 }
@@ -51,7 +53,7 @@ impl From<InvocationError> for WireError {
 impl From<WireError> for CallError {
     fn from(error: WireError) -> Self {
         match error {
-            WireError::NotConnected(_) => Self::NotConnected,
+            WireError::NotConnected(_) | WireError::Proxy(_) => Self::NotConnected,
             WireError::Lost(why) => Self::Lost(why),
             // Telegram executes nothing for a key that it does not know.
             WireError::KeyUnknown => Self::NotConnected,
@@ -64,6 +66,7 @@ impl From<WireError> for LoginError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::NotConnected(why) | WireError::Lost(why) => Self::Connection(why),
+            WireError::Proxy(trouble) => Self::Connection(trouble.text()),
             WireError::KeyUnknown => Self::Unusable("Telegram does not know the login's key any more".into()),
             WireError::Rpc(error) => Self::Rpc(error),
         }

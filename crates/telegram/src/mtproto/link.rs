@@ -1,20 +1,21 @@
 //! An account's connection as its owner holds it: opened with what the database knows, closed when the account is given back.
 
 use super::calls::Calls;
-use super::connection::{LinkStatus, Shared, Supervisor};
+use super::connection::Supervisor;
 use super::intake::Intake;
 use super::network::Network;
 use super::session::{Gate, HeldSession};
+use super::shared::{LinkStatus, Shared};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::account::Accepts;
+use tuberry_domain::account::{Accepts, AccountTrouble};
 use tuberry_domain::intake::{Peer, UpdateState};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{TelegramMessageId, TelegramUserId};
+use tuberry_domain::{Proxy, TelegramMessageId, TelegramUserId};
 
 /// Updates between the connection and the intake. Small: what does not fit waits in grammers' own channel.
 const FED_CAPACITY: usize = 8;
@@ -30,6 +31,8 @@ pub struct LinkStart {
     pub self_id: TelegramUserId,
     /// The state that belongs to what was committed last. Default (all 0): from now on, nothing is caught up.
     pub state: UpdateState,
+    /// The account's own proxy, instead of the network's.
+    pub proxy: Option<Proxy>,
     /// The peers that the account met, with its access hashes.
     pub peers: Vec<Peer>,
     /// The highest id among the committed messages of private chats and basic groups (they share one sequence): where catching
@@ -49,7 +52,8 @@ pub struct AccountLink {
 }
 
 impl AccountLink {
-    /// Begins to connect, in the background. There must be no other connection on the same key anywhere.
+    /// Begins to connect, in the background, at once: [`Network::turn`] comes before. There must be no other connection on the same key
+    /// anywhere.
     pub fn open(network: Arc<Network>, start: LinkStart) -> (Self, Intake) {
         let home = i32::from(start.session.dc);
         let mut addresses = network.addresses();
@@ -61,7 +65,7 @@ impl AccountLink {
         let shared = Arc::new(Shared::new(network, start.gate));
         let (fed, feed) = mpsc::channel(FED_CAPACITY);
         let stop = CancellationToken::new();
-        let supervisor = Supervisor { shared: shared.clone(), session, fed, stop: stop.clone() };
+        let supervisor = Supervisor { shared: shared.clone(), session, proxy: start.proxy, fed, stop: stop.clone() };
         let calls = Calls(shared);
         let known = super::intake::Known::new(start.self_id, start.peers, start.accepts);
         let intake = Intake::new(calls.clone(), feed, known, start.state, start.last_message);
@@ -76,6 +80,11 @@ impl AccountLink {
     /// The connection's status and its changes.
     pub fn status(&self) -> watch::Receiver<LinkStatus> {
         self.calls.0.status()
+    }
+
+    /// What keeps the account from full service for now, and its changes.
+    pub fn trouble(&self) -> watch::Receiver<Option<AccountTrouble>> {
+        self.calls.0.trouble()
     }
 
     /// Closes the connection and returns when its socket is closed: the key may be used elsewhere from then on. Calls that are

@@ -20,10 +20,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::Secret;
 use tuberry_domain::intake::{SelfUser, UpdateState};
 use tuberry_domain::ports::{Export, LoginConnection, LoginError, LoginKey, Logins, PasswordProof};
 use tuberry_domain::session::{AuthKey, StringSession};
+use tuberry_domain::{Proxy, Secret};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many answers of `auth.exportLoginToken` may lead to the next question (another DC, a token that expired meanwhile).
@@ -53,6 +53,8 @@ impl Drop for StoredKey {
 struct Login {
     network: Arc<Network>,
     session: Arc<HeldSession>,
+    /// The way to Telegram, instead of the network's.
+    proxy: Option<Proxy>,
     /// The open connection, if there is one: a broken one is closed at once and made anew by the next call.
     line: Option<(Wire, mpsc::Receiver<UpdatesLike>)>,
 }
@@ -63,10 +65,10 @@ impl MtprotoLogins {
         Self { network }
     }
 
-    fn login(&self, home: i32, keys: BTreeMap<i32, AuthKey>) -> Login {
+    fn login(&self, home: i32, keys: BTreeMap<i32, AuthKey>, proxy: Option<Proxy>) -> Login {
         // Claims are checked by the jobs before they open a login.
         let session = HeldSession::new(self.network.addresses(), home, keys, Arc::new(|| true));
-        Login { network: self.network.clone(), session: Arc::new(session), line: None }
+        Login { network: self.network.clone(), session: Arc::new(session), proxy, line: None }
     }
 }
 
@@ -77,14 +79,14 @@ impl Logins for MtprotoLogins {
             Some(key) => read_key(key)?,
             None => (self.network.first_dc(), BTreeMap::new()),
         };
-        let mut login = self.login(home, keys);
+        let mut login = self.login(home, keys, None);
         login.connect().await?;
         Ok(Box::new(login))
     }
 
-    async fn log_out(&self, session: &StringSession) -> Result<(), LoginError> {
+    async fn log_out(&self, session: &StringSession, proxy: Option<&Proxy>) -> Result<(), LoginError> {
         let home = i32::from(session.dc);
-        let mut login = self.login(home, BTreeMap::from([(home, session.auth_key.clone())]));
+        let mut login = self.login(home, BTreeMap::from([(home, session.auth_key.clone())]), proxy.cloned());
         let result = login.try_call(&functions::auth::LogOut {}).await;
         login.disconnect().await;
         match result {
@@ -122,7 +124,7 @@ impl Login {
                 self.session.add_key(home, key);
             }
         }
-        self.line = Some(Wire::open(&self.network, &self.session, &CancellationToken::new()).await?);
+        self.line = Some(Wire::open(&self.network, &self.session, self.proxy.as_ref(), &CancellationToken::new()).await?);
         Ok(())
     }
 

@@ -1,16 +1,21 @@
 //! Where Telegram is, and as what we introduce ourselves there: the real one, or the simulator.
 
+use super::pace::Pace;
 use super::simulator::SimulatorControl;
 use super::timings::Timings;
 use grammers_mtsender::{ConnectionParams, NoRetries};
 use grammers_session::SessionData;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use tuberry_domain::session::AuthKey;
+use tuberry_domain::{Proxy, Secret};
 
 /// How many updates grammers keeps for us before it drops them; what is dropped is fetched again as a difference.
 const UPDATES_CAPACITY: NonZeroUsize = NonZeroUsize::new(100).expect("not zero");
+
+/// [`Network::with_pace`] where nobody said anything.
+const CONNECTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 
 /// The application's credentials (<https://my.telegram.org>).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub enum NetworkError {
 pub struct Network {
     pub(crate) application: Application,
     pub(crate) timings: Timings,
+    pub(crate) proxy: Option<Proxy>,
+    pace: Pace,
     addresses: BTreeMap<i32, SocketAddrV4>,
     first_dc: i32,
     device: Device,
@@ -87,7 +94,7 @@ impl Network {
     pub fn telegram(application: Application, device: Device) -> Self {
         let known = SessionData::default();
         let addresses = known.dc_options.values().map(|option| (option.id, option.ipv4)).collect();
-        Self { application, timings: Timings::default(), addresses, first_dc: known.home_dc, device, simulator: None }
+        Self::new(application, addresses, known.home_dc, device, None)
     }
 
     /// The simulator whose HTTP address is `base`.
@@ -97,13 +104,42 @@ impl Network {
         let addresses: BTreeMap<_, _> = config.dcs.iter().map(|dc| dc.address()).collect();
         let first_dc = *addresses.keys().next().ok_or(NetworkError::BadAnswer)?;
         let simulator = Some((control, config.bot_api_base));
-        Ok(Self { application, timings: Timings::default(), addresses, first_dc, device, simulator })
+        Ok(Self::new(application, addresses, first_dc, device, simulator))
+    }
+
+    fn new(
+        application: Application,
+        addresses: BTreeMap<i32, SocketAddrV4>,
+        first_dc: i32,
+        device: Device,
+        simulator: Option<(SimulatorControl, String)>,
+    ) -> Self {
+        let pace = Pace::new(CONNECTS_PER_SECOND);
+        Self { application, timings: Timings::default(), proxy: None, pace, addresses, first_dc, device, simulator }
     }
 
     /// The same with other clocks.
     #[must_use]
     pub fn with_timings(self, timings: Timings) -> Self {
         Self { timings, ..self }
+    }
+
+    /// The same at another rate of connections, for all accounts of this process together.
+    #[must_use]
+    pub fn with_pace(self, connects_per_second: NonZeroU32) -> Self {
+        Self { pace: Pace::new(connects_per_second), ..self }
+    }
+
+    /// The same behind a proxy, for all connections to Telegram's data centres that have none of their own.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// Waits until an account's connection may be made. Whoever opens a link waits here first; what a link loses later, it makes again in
+    /// its turn by itself. Logins and log-outs do not wait: they are few, and somebody looks at the QR code.
+    pub async fn turn(&self) {
+        self.pace.turn().await;
     }
 
     /// The same with one DC behind another address.
@@ -136,13 +172,14 @@ impl Network {
     }
 
     /// Every field is named, because grammers' default looks the operating system up in files each time.
-    pub(crate) fn connection_params(&self) -> ConnectionParams {
+    pub(crate) fn connection_params(&self, proxy_url: Option<&Secret<String>>) -> ConnectionParams {
         ConnectionParams {
             device_model: self.device.model.clone(),
             system_version: self.device.system_version.clone(),
             app_version: self.device.app_version.clone(),
             system_lang_code: self.device.system_lang_code.clone(),
             lang_code: self.device.lang_code.clone(),
+            proxy_url: proxy_url.map(|url| url.expose().clone()),
             use_ipv6: false,
             retry_policy: Box::new(NoRetries),
             updates_channel_capacity: UPDATES_CAPACITY,

@@ -3,6 +3,7 @@
 use super::errors::WireError;
 use super::network::Network;
 use super::session::HeldSession;
+use super::socks;
 use grammers_mtsender::{InvocationError, SenderPool, SenderPoolHandle};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{Deserializable, RemoteCall, Serializable, functions};
@@ -10,8 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tuberry_domain::Proxy;
+use tuberry_domain::account::AccountTrouble;
 
 /// How long a graceful close may take before the runner is aborted.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,6 +32,8 @@ pub(crate) struct Wire {
     runner: JoinHandle<()>,
     disconnect_delay: i32,
     ping_timeout: Duration,
+    /// After the close of our socket, how long a proxy may take to close its own to Telegram.
+    rest: Duration,
 }
 
 impl Caller {
@@ -43,26 +48,37 @@ impl Caller {
 }
 
 impl Wire {
-    /// Connects to the session's home DC. `ping_delay_disconnect` is the first call: from its answer on, Telegram closes this
+    /// Connects to the session's home DC, over the account's own proxy, else the network's, else directly. `ping_delay_disconnect` is the first call: from its answer on, Telegram closes this
     /// connection when it hears nothing for the delay. On failure and on `stop` nothing stays open.
     pub(crate) async fn open(
         network: &Network,
         session: &Arc<HeldSession>,
+        proxy: Option<&Proxy>,
         stop: &CancellationToken,
     ) -> Result<(Self, mpsc::Receiver<UpdatesLike>), WireError> {
+        let timings = &network.timings;
+        let proxy = proxy.or(network.proxy.as_ref());
+        let proxy_url = match proxy {
+            Some(proxy) => Some(socks::locate(proxy, timings.connect).await?),
+            None => None,
+        };
         if !session.permit_connection() {
             return Err(WireError::NotConnected("not allowed to connect".into()));
         }
         let dc = session.home();
         let had_key = session.key(dc).is_some();
-        let pool = SenderPool::with_configuration(session.clone(), network.application.id, network.connection_params());
+        let pool = SenderPool::with_configuration(
+            session.clone(),
+            network.application.id,
+            network.connection_params(proxy_url.as_ref()),
+        );
         let caller = Caller { handle: pool.handle.thin, dc };
-        let timings = &network.timings;
         let mut wire = Self {
             caller,
             runner: tokio::spawn(pool.runner.run()),
             disconnect_delay: i32::try_from(timings.disconnect_delay.as_secs()).unwrap_or(i32::MAX),
             ping_timeout: timings.ping_timeout,
+            rest: if proxy.is_some() { socks::REST } else { Duration::ZERO },
         };
         let request = wire.ping_request();
         let first = wire.caller.handle.raw_invoke_in_dc(dc, request.to_bytes());
@@ -71,7 +87,12 @@ impl Wire {
                 Ok(Ok(_)) => return Ok((wire, pool.updates)),
                 // grammers exchanges keys only for want of one, or when Telegram does not know the one we have.
                 Ok(Err(InvocationError::Authentication(_))) if had_key => WireError::KeyUnknown,
+                Ok(Err(InvocationError::Io(error))) => match socks::blames_the_proxy(&error) {
+                    Some(trouble) => WireError::Proxy(trouble),
+                    None => WireError::Lost(error.to_string()),
+                },
                 Ok(Err(error)) => error.into(),
+                Err(_) if proxy.is_some() => WireError::Proxy(AccountTrouble::ProxyUnavailable),
                 Err(_) => WireError::Lost("the connection was not made in time".into()),
             },
             () = stop.cancelled() => WireError::NotConnected("stopped".into()),
@@ -79,6 +100,7 @@ impl Wire {
         wire.runner.abort();
         let _ = (&mut wire.runner).await;
         drained(pool.updates).await;
+        sleep(wire.rest).await;
         // Nothing but the ping was sent.
         Err(match failure {
             WireError::Lost(why) => WireError::NotConnected(why),
@@ -112,6 +134,7 @@ impl Wire {
         if let Some(updates) = updates {
             drained(updates).await;
         }
+        sleep(self.rest).await;
     }
 }
 

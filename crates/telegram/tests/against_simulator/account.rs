@@ -78,6 +78,7 @@ impl Account {
             session: rows.session.clone(),
             self_id: rows.self_id,
             state: rows.state.clone(),
+            proxy: None,
             peers: rows.peers.values().cloned().collect(),
             last_message: rows.messages.iter().filter(|m| m.chat.kind() != ChatKind::Channel).map(|m| m.id).max(),
             accepts: Arc::new(move || *accepted.lock().unwrap()),

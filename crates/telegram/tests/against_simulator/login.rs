@@ -153,7 +153,7 @@ async fn logging_out_ends_the_session_and_twice_is_once() {
     let user = stage.user(json!({})).await;
     let (session, ..) = stage.log_in(user).await;
     for _ in 0..2 {
-        stage.logins().log_out(&session).await.unwrap();
+        stage.logins().log_out(&session, None).await.unwrap();
     }
     let calls = &stage.get("stats").await["rpc"]["auth.logOut"];
     assert!(calls.as_i64().unwrap() >= 1, "{calls}");

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod account;
+mod alive;
 mod bots;
 mod connection;
 mod cost;
 mod intake;
 mod login;
+mod restraint;
 mod sending;
 mod stage;

@@ -1,6 +1,7 @@
 //! A simulated Telegram in this process, and the people who live there.
 
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use telegram_simulator::{Options, Simulator};
@@ -17,9 +18,11 @@ pub fn quick() -> Timings {
         ping_every: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(700),
         probe_every: Duration::from_millis(400),
+        deaf_after: Duration::from_millis(300),
         disconnect_delay: Duration::from_secs(75),
         backoff_min: Duration::from_millis(20),
         backoff_max: Duration::from_millis(500),
+        unreachable_after: Duration::from_secs(1),
         idle_state: Duration::from_millis(100),
     }
 }
@@ -36,11 +39,22 @@ impl Stage {
         Self::with(Options::default(), quick()).await
     }
 
+    /// With another rate of connections.
+    pub async fn paced(per_second: NonZeroU32) -> Self {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        Self::at(simulator, |network| network.with_pace(per_second)).await
+    }
+
     pub async fn with(options: Options, timings: Timings) -> Self {
         let simulator = Simulator::start(options).await.unwrap();
+        Self::at(simulator, |network| network.with_timings(timings)).await
+    }
+
+    async fn at(simulator: Simulator, change: impl FnOnce(Network) -> Network) -> Self {
         let application = Application::or_official_client(0, "");
         let network = Network::simulator(&simulator.http_url(), application, Device::default()).await.unwrap();
-        Self { simulator, network: Arc::new(network.with_timings(timings)), http: reqwest::Client::new() }
+        let network = change(network.with_timings(quick()));
+        Self { simulator, network: Arc::new(network), http: reqwest::Client::new() }
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Value {

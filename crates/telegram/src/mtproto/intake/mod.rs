@@ -3,16 +3,20 @@
 
 mod backfill;
 mod filter;
+mod hearing;
 mod known;
 
 use super::backoff::Backoff;
 use super::calls::Calls;
-use super::connection::{Fed, LinkStatus};
+use super::connection::Fed;
 use super::messages::incoming;
+use super::shared::LinkStatus;
 use backfill::{Floor, Found};
 use grammers_session::types::{ChannelState, UpdatesState};
 use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdatesLike};
 use grammers_tl_types::{enums, functions, types};
+pub(crate) use hearing::Probed;
+use hearing::{Hearing, Verdict};
 pub(crate) use known::Known;
 use known::Seen;
 use std::collections::{HashMap, VecDeque};
@@ -30,9 +34,6 @@ const CHANNEL_LIMIT: i32 = 100;
 const CHUNK: usize = 500;
 /// Channels that may begin to be followed out of one difference.
 const MAX_BEGUN: usize = 50;
-/// The longest wait that Telegram may impose on a difference before it is tried anyway.
-const MAX_WAIT: Duration = Duration::from_secs(3600);
-
 /// The intake has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
@@ -61,6 +62,7 @@ pub struct Intake {
     /// Highest message id seen, by bare channel id.
     last_in_channel: HashMap<i64, i32>,
     pauses: Backoff,
+    hearing: Hearing,
 }
 
 impl Intake {
@@ -84,6 +86,7 @@ impl Intake {
             last_common: last_message.map(|id| id.0),
             last_in_channel: HashMap::new(),
             pauses,
+            hearing: Hearing::default(),
         }
     }
 
@@ -131,19 +134,55 @@ impl Intake {
             return self.channel_difference(request).await;
         }
         let deadline = self.flush_at.map_or(deadline, |flush| flush.min(deadline));
-        match timeout_at(deadline, self.feed.recv()).await {
+        let Some(until) = self.listen(deadline) else { return Ok(()) };
+        let shared = self.calls.0.clone();
+        let fed = tokio::select! {
+            fed = timeout_at(until, self.feed.recv()) => fed,
+            () = shared.listen.notified() => return Ok(()),
+        };
+        match fed {
             Ok(Some(Fed::Update(update))) => self.take(*update),
             // Updates were missed, in the channels as well.
-            Ok(Some(Fed::Connected | Fed::Overflow)) => self.boxes = MessageBoxes::load(self.boxes.session_state()),
+            Ok(Some(Fed::Connected)) => {
+                self.hearing.connected();
+                self.boxes = MessageBoxes::load(self.boxes.session_state());
+            }
+            Ok(Some(Fed::Overflow)) => self.boxes = MessageBoxes::load(self.boxes.session_state()),
             Ok(None) => return Err(Stop::Gone),
             Err(_) => {}
         }
         Ok(())
     }
 
+    /// Compares the last probe with what has come in. How long to wait for updates, `deadline` at most; `None`: something is to be fetched.
+    fn listen(&mut self, deadline: Instant) -> Option<Instant> {
+        let shared = &self.calls.0;
+        let Some(probed) = shared.probed() else { return Some(deadline) };
+        let (pts, patience) = (|| self.boxes.session_state().pts, shared.network.timings.deaf_after);
+        let verdict = self.hearing.judge(probed, pts, !self.feed.is_empty(), patience);
+        match verdict {
+            Verdict::Nothing => Some(deadline),
+            Verdict::Alive => {
+                shared.prove();
+                Some(deadline)
+            }
+            Verdict::WaitUntil(until) => Some(deadline.min(until)),
+            Verdict::Fetch | Verdict::Deaf => {
+                tracing::warn!(user = %self.known.self_chat(), ?verdict, "updates were not pushed: fetching them");
+                if verdict == Verdict::Deaf {
+                    shared.replace_deaf();
+                }
+                let _ = self.boxes.process_updates(UpdatesLike::ConnectionClosed);
+                None
+            }
+        }
+    }
+
     /// An account without a state: it begins now.
     async fn begin(&mut self) -> Result<(), Stop> {
-        let enums::updates::State::State(state) = self.calls.invoke(&functions::updates::GetState {}).await?;
+        let state = self.calls.invoke(&functions::updates::GetState {}).await?;
+        self.calls.0.probe_answered(&state);
+        let enums::updates::State::State(state) = state;
         self.boxes.set_state(state);
         self.flush();
         Ok(())
@@ -155,7 +194,11 @@ impl Intake {
             return;
         };
         // An error is a gap, and the difference that fills it is asked for next.
+        let before = self.boxes.session_state().pts;
         if let Ok((updates, users, chats)) = self.boxes.process_updates(update) {
+            if self.boxes.session_state().pts > before {
+                self.hearing.pushed();
+            }
             self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats));
         }
     }
@@ -192,6 +235,9 @@ impl Intake {
                 self.absorb_found(found);
             }
             None => self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats)),
+        }
+        if self.boxes.get_difference().is_none() {
+            self.calls.0.caught_up(self.boxes.session_state().pts);
         }
         Ok(())
     }
@@ -350,13 +396,10 @@ impl Intake {
     async fn wait_out(&mut self, stop: Stop) -> Result<(), IntakeError> {
         let mut status = self.calls.0.status();
         let pause = match stop {
-            Stop::Call(CallError::Rpc(error)) => match error.name.as_str() {
-                "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" => Duration::from_secs(error.value.unwrap_or(1).into()).min(MAX_WAIT),
-                _ => {
-                    tracing::warn!(%error, "a difference was refused");
-                    self.pauses.next()
-                }
-            },
+            Stop::Call(CallError::Rpc(error)) => {
+                tracing::warn!(%error, "a difference was refused");
+                self.calls.0.refused(&error).unwrap_or_else(|| self.pauses.next())
+            }
             Stop::Call(CallError::Lost(_) | CallError::NotConnected) => self.pauses.next(),
             Stop::Gone => Duration::ZERO,
         };
