@@ -2,9 +2,8 @@
 //! reaches it some time after it was sent, whether its sender still runs or not; the answer waits for the sender.
 
 use super::rules::{Rule, Rules};
-use super::{Ms, Name, Slot, as_duration, as_ms};
-use crate::fleet::takeover::{GONE, SETTLED, SILENT};
-use tuberry_storage::leases::Found;
+use super::statements::{Answer, Statement};
+use super::{Ms, Name, Slot};
 
 /// When the server notices that a session's host says nothing any more (keepalive, `tcp_user_timeout`).
 const NOTICES_SILENCE: Ms = 25_000;
@@ -23,44 +22,10 @@ pub struct Row {
     pub orphaned: bool,
 }
 
-/// The statements of `tuberry_storage::leases`, for one object.
-#[derive(Clone, Copy, Debug)]
-pub enum Statement {
-    TryLock,
-    Unlock,
-    Find,
-    MarkOrphaned {
-        epoch: i64,
-    },
-    Take {
-        epoch: i64,
-    },
-    /// The heartbeat, and the renewal of what the process counts as its own: epoch, and whether it has the lock.
-    Renew {
-        own: Option<(i64, bool)>,
-        beats: bool,
-    },
-    GiveBack {
-        epoch: i64,
-    },
-    EndHolder {
-        owner: Name,
-    },
-}
-
-#[derive(Clone, Debug)]
-pub enum Answer {
-    Done,
-    Locked(bool),
-    Found(Found),
-    Taken(Option<i64>),
-    Renewed(bool),
-}
-
-struct Session {
-    id: SessionId,
-    slot: Slot,
-    name: Name,
+pub(super) struct Session {
+    pub id: SessionId,
+    pub slot: Slot,
+    pub name: Name,
     request: Option<(Ms, Statement)>,
     answer: Option<(Ms, Answer)>,
     client_gone: bool,
@@ -69,12 +34,12 @@ struct Session {
 }
 
 /// A transaction that writes on the strength of the lease.
-struct Write {
+pub(super) struct Write {
     id: TxId,
     slot: Slot,
     epoch: i64,
     /// It holds the row `for key share`.
-    holds_row: bool,
+    pub holds_row: bool,
     idle_until: Ms,
     /// When its `commit`, once sent, arrives.
     commits: Option<Ms>,
@@ -83,16 +48,16 @@ struct Write {
 #[derive(Default)]
 pub struct Database {
     pub row: Row,
-    up_since: Ms,
-    lock: Option<SessionId>,
+    pub(super) up_since: Ms,
+    pub(super) lock: Option<SessionId>,
     sessions: Vec<Session>,
     ids: usize,
     /// By slot: the last heartbeat with its name.
-    heartbeats: Vec<Option<(Name, Ms)>>,
+    pub(super) heartbeats: Vec<Option<(Name, Ms)>>,
     pub cut: Vec<bool>,
     /// By slot: when its session with the lock ended by itself, until it has the lock again.
     pub lock_lost: Vec<Option<Ms>>,
-    writes: Vec<Write>,
+    pub(super) writes: Vec<Write>,
     last_write: i64,
     /// How often a lease went from one owner to another without having been given back.
     pub takeovers: u32,
@@ -109,7 +74,7 @@ impl Database {
         now >= self.up_since && !self.cut[slot]
     }
 
-    fn session(&mut self, id: SessionId) -> Option<&mut Session> {
+    pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.id == id)
     }
 
@@ -233,83 +198,6 @@ impl Database {
             if self.session(id).is_some_and(|session| session.client_gone && session.request.is_none()) {
                 self.end_session(id, now);
             }
-        }
-    }
-
-    fn execute(&mut self, now: Ms, rules: Rules, by: (SessionId, Slot, Name), statement: Statement) -> Answer {
-        let (id, slot, me) = by;
-        let mine = self.row.owner == Some(me);
-        let fresh = self.row.renewed_at + as_ms(SILENT) > now;
-        match statement {
-            Statement::TryLock => {
-                let locked = *self.lock.get_or_insert(id) == id;
-                if locked {
-                    self.lock_lost[slot] = None;
-                }
-                return Answer::Locked(locked || !rules.keep(Rule::LockToTake));
-            }
-            Statement::Unlock => drop(self.lock.take_if(|holder| *holder == id)),
-            Statement::Find => return Answer::Found(self.find(now)),
-            Statement::MarkOrphaned { epoch } => {
-                let young = self.row.renewed_at + as_ms(SETTLED) > now;
-                self.row.orphaned |= young && self.row.epoch == epoch && self.row.owner.is_some();
-            }
-            Statement::Take { epoch } => {
-                let held = rules.keep(Rule::TakeWaitsForWrites) && self.writes.iter().any(|write| write.holds_row);
-                let free = self.row.owner.is_none() || mine || !fresh || !rules.keep(Rule::TakeLeavesFresh);
-                if held || !free || self.row.epoch != epoch {
-                    return Answer::Taken(None);
-                }
-                self.takeovers += u32::from(self.row.owner.is_some() && !mine);
-                self.row = Row { owner: Some(me), epoch: epoch + 1, renewed_at: now, orphaned: false };
-                return Answer::Taken(Some(epoch + 1));
-            }
-            Statement::Renew { own, beats } => {
-                if beats {
-                    self.heartbeats[slot] = Some((me, now));
-                }
-                let locked = own.is_none_or(|(_, locked)| locked || !rules.keep(Rule::LockToRenew));
-                if mine && locked {
-                    let known = own.is_some_and(|(epoch, _)| epoch == self.row.epoch);
-                    self.row.owner = known.then_some(me);
-                    self.row.renewed_at = now;
-                    self.row.orphaned &= !rules.keep(Rule::RenewalClearsOrphaned);
-                    return Answer::Renewed(known);
-                }
-                return Answer::Renewed(false);
-            }
-            Statement::GiveBack { epoch } => {
-                if mine && self.row.epoch == epoch {
-                    self.row = Row { owner: None, epoch, renewed_at: now, orphaned: false };
-                }
-            }
-            Statement::EndHolder { owner } => {
-                let silent = self.row.owner == Some(owner) && self.row.renewed_at + as_ms(GONE) <= now;
-                let ends = |session: &Session| (silent && session.name == owner) || !rules.keep(Rule::EndOnlyTheSilent);
-                let holder = self.lock.filter(|holder| *holder != id);
-                if let Some(session) = holder.and_then(|holder| self.session(holder)).filter(|session| ends(session)) {
-                    let ended = (session.id, session.slot);
-                    self.end_session(ended.0, now);
-                    // Ended by the protocol, not by itself.
-                    self.lock_lost[ended.1] = None;
-                }
-            }
-        }
-        Answer::Done
-    }
-
-    /// The row as a taker finds it.
-    pub fn find(&self, now: Ms) -> Found {
-        let row = &self.row;
-        let heartbeat = row.owner.and_then(|owner| self.heartbeats.iter().flatten().find(|(name, _)| *name == owner));
-        Found {
-            object: 1,
-            owner: row.owner.map(|owner| owner.to_string()),
-            epoch: row.epoch,
-            age: as_duration(now - row.renewed_at),
-            owner_silent: heartbeat.map(|(_, at)| as_duration(now - at)),
-            orphaned: row.orphaned,
-            locks_kept: self.up_since < row.renewed_at,
         }
     }
 

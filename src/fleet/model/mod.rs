@@ -3,8 +3,8 @@
 //! of a later owner. What decides about a takeover is the code itself (`takeover`); the rest is retold, as short as it goes.
 //!
 //! - [`rules`]: what can be left out, and what is known not to be covered.
-//! - [`database`], [`telegram`]: the two that outlive every worker.
-//! - [`worker`], with [`keeper`] (the thread with the lock's session) and [`link`] (the connection to Telegram).
+//! - [`database`] with its [`statements`], and [`telegram`]: the two that outlive every worker.
+//! - [`worker`], with [`keeper`] and its [`steps`] (the thread with the lock's session) and [`link`] (the connection to Telegram).
 //! - [`schedule`], [`world`]: faults, and a run under them; [`search`]: many runs.
 
 mod database;
@@ -13,6 +13,8 @@ mod link;
 mod rules;
 mod schedule;
 mod search;
+mod statements;
+mod steps;
 mod telegram;
 mod worker;
 mod world;

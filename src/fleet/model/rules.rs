@@ -31,8 +31,10 @@ pub enum Rule {
     ProofOnlyWhileYoung,
     /// ... and only when PostgreSQL has kept its locks since the last renewal.
     ProofOnlyIfLocksKept,
-    /// The session with the lock is ended only while it is that of an owner that has been silent for 90 s.
+    /// When the session with the lock is ended, its owner's lease must still be 90 s old, whatever was found before.
     EndOnlyTheSilent,
+    /// ... and it must be that owner's.
+    EndByName,
     /// A lease is given back when the close of its connection was seen.
     GiveBackAfterClose,
     /// A write reads in its transaction that the lease is still its own.

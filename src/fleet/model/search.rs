@@ -23,30 +23,32 @@ fn thoroughness() -> u64 {
     std::env::var("OWNERSHIP_RUNS").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-fn nothing_is_found(weather: Weather, count: u64) {
-    if let Some(found) = find(Rules::default(), weather, 0..count * thoroughness()) {
-        panic!("{found}");
+fn nothing_is_found(weather: Weather, seeds: Range<u64>) {
+    if let Some(found) = find(Rules::default(), weather, seeds) {
+        panic!("{weather:?}: {found}");
     }
 }
 
 #[test]
 fn with_all_rules_no_connection_overlaps_no_write_is_stale_and_the_account_is_served_again() {
-    nothing_is_found(Weather::Any, 1000);
+    nothing_is_found(Weather::Any, 0..400 * thoroughness());
 }
 
 #[test]
-fn an_owner_that_comes_back_while_its_session_is_being_ended_keeps_it() {
-    nothing_is_found(Weather::SlowStops, 300);
+fn with_all_rules_nothing_happens_under_the_faults_that_show_what_each_is_for() {
+    for (_, weather, _, from) in NEEDED {
+        nothing_is_found(weather, from..from + 6 * thoroughness());
+    }
 }
 
 #[test]
 fn the_account_of_one_that_dies_is_served_15_s_later_by_another() {
-    nothing_is_found(Weather::KillsOfOne, 100);
+    nothing_is_found(Weather::KillsOfOne, 0..100 * thoroughness());
 }
 
 #[test]
 fn a_restart_of_postgresql_moves_no_account() {
-    nothing_is_found(Weather::RestartsOnly, 100);
+    nothing_is_found(Weather::RestartsOnly, 0..100 * thoroughness());
 }
 
 const OVERLAP: &str = "is connected";
@@ -69,7 +71,7 @@ const NEEDED: [(Rule, Weather, &str, u64); 18] = [
     (Rule::Gone, Weather::Of(&[Freeze]), OVERLAP, 0),
     (Rule::ProofOnlyWhileYoung, Weather::Of(&[Freeze]), OVERLAP, 0),
     (Rule::ProofOnlyIfLocksKept, Weather::Of(&[Stop, Restart]), OVERLAP, 200),
-    (Rule::EndOnlyTheSilent, Weather::SlowStops, OVERLAP, 420),
+    (Rule::EndOnlyTheSilent, Weather::SlowStops, OVERLAP, 3870),
     (Rule::GiveBackAfterClose, Weather::Of(&[Leave, GiveBack]), OVERLAP, 0),
     (Rule::WriteChecksLease, Weather::Of(&[Stop]), STALE_WRITE, 0),
     (Rule::TakeWaitsForWrites, Weather::Of(&[CutDatabase, EndSessions]), STALE_WRITE, 4890),
@@ -87,20 +89,22 @@ fn each_rule_is_missed_when_it_is_left_out() {
 /// Without it nothing overlaps; but accounts leave owners that would have been back in a moment.
 #[test]
 fn without_the_grace_a_restart_of_postgresql_moves_accounts() {
-    let found = find(Rules { without: Some(Rule::Grace), open: None }, Weather::RestartsOnly, 0..PATIENCE);
+    let found = find(Rules { without: Some(Rule::Grace), open: None }, Weather::RestartsOnly, 700..PATIENCE);
     assert!(found.is_some_and(|found| found.ends_with("moved the account")));
 }
 
-/// It stands behind the lock: whoever holds that has nobody who could renew beside it.
+/// They stand behind others. Whoever holds the lock has nobody who could renew beside it; and one whose session is ended by mistake has not
+/// taken the lease yet.
 #[test]
-fn that_fresh_leases_are_left_alone_is_not_missed_while_the_lock_is_needed() {
-    let rules = Rules { without: Some(Rule::TakeLeavesFresh), open: None };
-    assert_eq!(find(rules, Weather::Any, 0..200), None);
+fn two_rules_are_not_missed_while_the_others_are_kept() {
+    for rule in [Rule::TakeLeavesFresh, Rule::EndByName] {
+        assert_eq!(find(Rules { without: Some(rule), open: None }, Weather::SlowStops, 0..50 * thoroughness()), None, "{rule:?}");
+    }
 }
 
 /// What the ADR admits. That each is found shows that the search would see it, and that nothing else is spared in its name.
 const WINDOWS: [(Window, Weather, u64); 6] = [
-    (Window::StopWhileDialing, Weather::Of(&[Drop, Stop]), 980),
+    (Window::StopWhileDialing, Weather::Of(&[Drop, Stop]), 510),
     (Window::StopBeforeFirstPing, Weather::Of(&[Drop, Stop]), 30),
     (Window::LatePing, Weather::Of(&[CutTelegram, Stop]), 9530),
     (Window::UnaskedPing, Weather::Of(&[Stop]), 13_550),
