@@ -129,7 +129,7 @@ pub enum Weather {
     Any,
     /// Of these, and what ends them.
     Of(&'static [Kind]),
-    /// One worker is killed, started, leaves, gives back; the others are always there.
+    /// One worker is killed, started, leaves, gives back; the others are always there, and PostgreSQL answers soon.
     KillsOfOne,
     /// PostgreSQL restarts, and nothing else happens.
     RestartsOnly,

@@ -20,16 +20,17 @@ pub struct World {
     pub dice: fastrand::Rng,
     pub database: Database,
     pub telegram: Telegram,
-    /// Statements are slow, and so are their answers.
-    slow: bool,
+    weather: Weather,
     trace: Option<Vec<String>>,
 }
 
 impl World {
     /// How long a statement, or its answer, is under way.
     pub fn latency(&mut self) -> Ms {
-        match self.dice.u8(..if self.slow { 4 } else { 50 }) {
-            0 => self.dice.u64(100..3500),
+        let slow_one_of = if self.weather == Weather::SlowStops { 4 } else { 50 };
+        let slowest = if self.weather == Weather::KillsOfOne { 500 } else { 3500 };
+        match self.dice.u8(..slow_one_of) {
+            0 => self.dice.u64(100..slowest),
             1 | 2 => self.dice.u64(20..200),
             _ => self.dice.u64(1..10),
         }
@@ -66,7 +67,7 @@ impl Run {
             dice: fastrand::Rng::with_seed(!schedule.seed),
             database: Database::new(schedule.workers),
             telegram: Telegram::new(schedule.workers),
-            slow: weather == Weather::SlowStops,
+            weather,
             trace: traced.then(Vec::new),
         };
         let mut run = Self { world, workers: Vec::new(), names: 0 };
@@ -74,11 +75,11 @@ impl Run {
             run.names += 1;
             run.workers.push(Worker::start(slot, run.names, 0));
         }
-        let outcome = run.run(schedule, weather);
+        let outcome = run.run(schedule);
         outcome.map_err(|what| Violation { what, trace: run.world.trace.take().unwrap_or_default() })
     }
 
-    fn run(&mut self, schedule: &Schedule, weather: Weather) -> Result<(), String> {
+    fn run(&mut self, schedule: &Schedule) -> Result<(), String> {
         self.advance(CALM_BEFORE)?;
         for &(pause, midst, fault) in &schedule.faults {
             self.advance(pause)?;
@@ -87,11 +88,11 @@ impl Run {
         }
         self.advance(schedule.calm_after)?;
         self.recover();
-        let within = SLACK + as_ms(if weather == Weather::KillsOfOne { SETTLED } else { GONE });
+        let within = SLACK + as_ms(if self.world.weather == Weather::KillsOfOne { SETTLED } else { GONE });
         if !self.advance_until_served(within)? {
             return Err(format!("nobody serves the account {within} ms after the last fault"));
         }
-        if weather == Weather::RestartsOnly && self.world.database.takeovers > 0 {
+        if self.world.weather == Weather::RestartsOnly && self.world.database.takeovers > 0 {
             return Err("a restart of PostgreSQL moved the account".into());
         }
         Ok(())
