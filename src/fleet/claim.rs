@@ -64,6 +64,17 @@ impl Claims {
                 runtime.block_on(session.run());
             }
         })?;
+        // The same from another thread: one that hangs with the locks must not keep its connections open.
+        let watched = Arc::downgrade(&held);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(FENCE_CHECK).await;
+                match watched.upgrade() {
+                    Some(held) => drop(held.fence()),
+                    None => return,
+                }
+            }
+        });
         Ok(Self { held, requests })
     }
 

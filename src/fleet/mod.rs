@@ -11,6 +11,8 @@ mod dial;
 mod held;
 mod links;
 mod lock_session;
+#[cfg(test)]
+mod model;
 mod share;
 mod supervisor;
 mod takeover;

@@ -90,7 +90,7 @@ impl LockSession {
         for (object, found) in wanted {
             results.push((object, busy(AGAIN)));
             if let Some(owner) = found.owner.as_deref().filter(|_| found.age >= GONE)
-                && in_time(leases::end_holder(&mut session.conn, class, object, owner)).await?
+                && in_time(leases::end_holder(&mut session.conn, class, object, owner, GONE)).await?
             {
                 tracing::warn!(?class, object, owner, "a silent owner's session was ended");
             }

@@ -176,6 +176,20 @@ async fn an_owner_that_loses_its_session_takes_its_locks_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_session_of_an_owner_that_came_back_is_not_ended() {
+    let database = database().await;
+    let one = claims(&database.url).await;
+    claim_one(&one, KeyClass::Account, 1).await.expect("nobody has it");
+    let mut taker = database.store.pool().acquire().await.unwrap();
+    let minute = leases::end_holder(&mut taker, KeyClass::Account, 1, one.name(), MINUTE).await;
+    assert!(!minute.unwrap(), "it was found silent, but has renewed its lease since");
+    let other = leases::end_holder(&mut taker, KeyClass::Account, 1, "another", Duration::ZERO).await;
+    assert!(!other.unwrap(), "another taker has the lock");
+    let silent = leases::end_holder(&mut taker, KeyClass::Account, 1, one.name(), Duration::ZERO).await;
+    assert!(silent.unwrap(), "its lease is old enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_postgresql_is_away_leases_are_suspended_after_5_s_and_come_back_with_it() {
     let cluster = OwnCluster::start().await;
     let (one, two) = (claims(&cluster.url).await, claims(&cluster.url).await);

@@ -70,19 +70,23 @@ pub async fn end_session(conn: &mut PgConnection, pid: i32, tag: &str) -> Result
     Ok(())
 }
 
-/// Ends the session that holds the lock of an object, provided that it is the session named `tag` and not another taker's.
-/// True when there was one.
-pub async fn end_holder(conn: &mut PgConnection, class: KeyClass, object: i32, tag: &str) -> Result<bool> {
+/// Ends the session that holds the lock of an object, provided that it is the session named `tag` and not another taker's, and that the
+/// lease is still `tag`'s and older than `age`: an owner that came back after it was found silent must keep its lock, whose loss
+/// would look like its death. True when there was one.
+pub async fn end_holder(conn: &mut PgConnection, class: KeyClass, object: i32, tag: &str, age: Duration) -> Result<bool> {
     let ended = sqlx::query!(
         r#"select pg_terminate_backend(a.pid) as "ended!"
-           from pg_locks l join pg_stat_activity a on a.pid = l.pid
-           where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+           from personal_telegram_leases k
+           join pg_locks l on l.classid::bigint = k.class and l.objid::bigint = k.object
+           join pg_stat_activity a on a.pid = l.pid
+           where k.class = $1 and k.object = $2 and k.owner = $3 and k.renewed_at < clock_timestamp() - make_interval(secs => $4)
+             and l.locktype = 'advisory' and l.granted and l.objsubid = 2
              and l.database = (select oid from pg_database where datname = current_database())
-             and l.classid::bigint = $1 and l.objid::bigint = $2
              and a.application_name = $3 and a.pid <> pg_backend_pid()"#,
-        i64::from(class as i32),
-        i64::from(object),
-        tag
+        class as i32,
+        object,
+        tag,
+        age.as_secs_f64()
     )
     .fetch_all(conn)
     .await?;

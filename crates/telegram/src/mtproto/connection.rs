@@ -21,6 +21,9 @@ use tuberry_domain::account::{AccountProblem, AccountTrouble};
 /// How often a closed gate is asked again.
 const GATE_POLL: Duration = Duration::from_millis(200);
 
+/// Why a connection ends whose lease is not in force: a ping would start Telegram's timer anew.
+const FENCED: &str = "not allowed to be connected any more";
+
 /// A connection that lived this long was a good one: the next pause is the shortest again.
 const GOOD_LIFE: Duration = Duration::from_secs(2);
 
@@ -151,11 +154,12 @@ impl Supervisor {
                 () = self.shared.attention.notified() => match self.shared.problem() {
                     Some(problem) => return End::Problem(problem),
                     None if self.shared.deaf.load(Ordering::Relaxed) => return End::Lost("deaf: it pushes no updates".into()),
+                    None if !(self.shared.gate)() => return End::Lost(FENCED.into()),
                     None => wire.ping().await,
                 },
                 _ = ping.tick() => match (self.shared.gate)() {
                     true => wire.ping().await,
-                    false => return End::Lost("not allowed to be connected any more".into()),
+                    false => return End::Lost(FENCED.into()),
                 },
                 _ = probe.tick() => {
                     let state = wire.caller().call(&functions::updates::GetState {}, timings.ping_timeout).await;
