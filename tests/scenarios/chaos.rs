@@ -26,10 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 async fn a_minute_of_faults_loses_nothing_and_shares_no_key() {
     chaos(Weather {
         workers: WORKERS,
-        length: 60.0,
-        pause: 1.2..2.6,
-        stop: 3.0..20.0,
-        cut: 3.0..20.0,
+        length: 55.0,
+        pause: 1.0..3.0,
+        stop: 3.0..30.0,
+        cut: 3.0..30.0,
+        postgres_up: 20.0..40.0,
         postgres_down: 3.0..8.0,
         long_stop: None,
     })
@@ -45,6 +46,7 @@ async fn many_minutes_of_faults_lose_nothing_and_share_no_key() {
         pause: 2.0..5.0,
         stop: 3.0..40.0,
         cut: 3.0..40.0,
+        postgres_up: 40.0..90.0,
         postgres_down: 3.0..30.0,
         long_stop: Some(100.0),
     })

@@ -32,45 +32,42 @@ pub struct Weather {
     pub pause: Range<f64>,
     pub stop: Range<f64>,
     pub cut: Range<f64>,
+    /// Between two failures of PostgreSQL. They are few: what is not settled by then, everybody has to wait for.
+    pub postgres_up: Range<f64>,
     pub postgres_down: Range<f64>,
     /// One worker is stopped for so long, once: longer than Telegram waits for a sign of life.
     pub long_stop: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Kill,
     Stop,
-    Postgres(bool),
-    Telegram(bool),
+    Postgres(Line),
+    Telegram(Line),
     DropConnections,
-    PostgresDown,
 }
 
 /// Kinds are dealt out of this hand, shuffled, again and again: a storm of a minute has them all.
-const HAND: [Kind; 12] = [
-    Kind::Kill,
+const HAND: [Kind; 10] = [
     Kind::Kill,
     Kind::Kill,
     Kind::Kill,
     Kind::Stop,
     Kind::Stop,
-    Kind::Postgres(true),
-    Kind::Postgres(false),
-    Kind::Telegram(true),
-    Kind::Telegram(false),
+    Kind::Postgres(Line::Frozen),
+    Kind::Postgres(Line::Cut),
+    Kind::Telegram(Line::Silent),
+    Kind::Telegram(Line::Cut),
     Kind::DropConnections,
-    Kind::PostgresDown,
 ];
 
-/// What a fault occupies until it is over: two faults of one kind never overlap on the same worker.
+/// What a fault occupies until it is over: two faults never occupy the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Life(usize),
     Process(usize),
     Postgres(usize),
     Telegram(usize),
-    Server,
 }
 
 struct Draw {
@@ -82,11 +79,11 @@ struct Draw {
 
 /// Deeds in the order of their times, since the storm's beginning. Every fault has ended when the storm does.
 pub fn draw(seed: u64, weather: &Weather) -> Vec<(Duration, Deed)> {
-    let mut draw =
-        Draw { random: fastrand::Rng::with_seed(seed), weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
+    let random = fastrand::Rng::with_seed(seed);
+    let mut draw = Draw { random, weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
     draw.long_stop();
-    let mut at = 1.0;
-    let mut hand = Vec::new();
+    draw.postgres();
+    let (mut at, mut hand) = (1.0, Vec::new());
     while at < weather.length {
         if hand.is_empty() {
             hand = HAND.to_vec();
@@ -106,18 +103,26 @@ impl Draw {
         range.start + self.random.f64() * (range.end - range.start)
     }
 
-    fn take(&mut self, place: Place, time: &Range<f64>) -> bool {
-        let taken = self.taken.entry(place).or_default();
-        let free = taken.iter().all(|other| other.end <= time.start || time.end <= other.start);
-        if free {
-            taken.push(time.clone());
-        }
-        free
+    /// A period from `at`, rather long than short: others take over after 15 s at the earliest.
+    fn period(&mut self, at: f64, range: &Range<f64>) -> Range<f64> {
+        let long = range.start + self.random.f64().sqrt() * (range.end - range.start);
+        at..(at + long).min(self.weather.length)
     }
 
-    /// A period of at most `range` from `at`.
-    fn period(&mut self, at: f64, range: &Range<f64>) -> Range<f64> {
-        at..(at + self.within(range)).min(self.weather.length)
+    fn is_free(&self, place: Place, time: &Range<f64>) -> bool {
+        let taken = self.taken.get(&place).into_iter().flatten();
+        taken.into_iter().all(|other| other.end <= time.start || time.end <= other.start)
+    }
+
+    /// A worker, drawn from those that have all these places free.
+    fn worker(&mut self, places: &[fn(usize) -> Place], time: &Range<f64>) -> Option<usize> {
+        let free = |worker: &usize| places.iter().all(|place| self.is_free(place(*worker), time));
+        let workers: Vec<usize> = (0..self.weather.workers).filter(free).collect();
+        let worker = *self.random.choice(&workers)?;
+        for place in places {
+            self.taken.entry(place(worker)).or_default().push(time.clone());
+        }
+        Some(worker)
     }
 
     fn lasting(&mut self, time: &Range<f64>, begin: Deed, end: Deed) {
@@ -128,59 +133,63 @@ impl Draw {
     /// worker running for longer than others wait.
     fn long_stop(&mut self) {
         let Some(seconds) = self.weather.long_stop else { return };
-        let worker = self.random.usize(..self.weather.workers);
         let begin = self.weather.length * (0.2 + 0.4 * self.random.f64());
         let (time, around) = (begin..begin + seconds, begin - 60.0..begin + seconds + 1.0);
-        for place in [Place::Life(worker), Place::Process(worker), Place::Telegram(worker)] {
-            self.take(place, &around);
+        if let Some(worker) = self.worker(&[Place::Process, Place::Postgres, Place::Telegram], &around) {
+            self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
         }
-        self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
+    }
+
+    /// PostgreSQL goes away now and then, every second time while a worker is stopped.
+    fn postgres(&mut self) {
+        let Weather { length, postgres_up, postgres_down, .. } = self.weather.clone();
+        let mut at = 1.0 + self.random.f64() * postgres_up.start;
+        while at < length {
+            let time = self.period(at, &postgres_down);
+            let how = *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
+            self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
+            if self.random.bool() {
+                self.stop(&(at - 0.7..(time.end + 5.0).min(length)));
+            }
+            at = time.end + self.within(&postgres_up);
+        }
     }
 
     fn fault(&mut self, kind: Kind, at: f64) {
-        let worker = self.random.usize(..self.weather.workers);
-        let Weather { stop, cut, postgres_down, .. } = self.weather.clone();
+        let Weather { stop, cut, .. } = self.weather.clone();
         match kind {
+            // Whoever is stopped or cut off has to live with it.
             Kind::Kill => {
-                if self.take(Place::Life(worker), &(at..at)) {
+                if let Some(worker) = self.worker(&[Place::Process, Place::Postgres], &(at..at)) {
                     self.deeds.push((at, Deed::Kill(worker)));
                 }
             }
-            Kind::Stop => self.stop(worker, at, &stop),
-            Kind::Postgres(frozen) => {
+            Kind::Stop => {
+                let time = self.period(at, &stop);
+                self.stop(&time);
+            }
+            Kind::Postgres(line) => {
                 let time = self.period(at, &cut);
-                if self.take(Place::Postgres(worker), &time) {
-                    let line = if frozen { Line::Frozen } else { Line::Cut };
+                // A lock that is free tells of an owner that died or closes by itself: stopped ones must keep their sessions.
+                let places: &[fn(usize) -> Place] =
+                    if line == Line::Cut { &[Place::Postgres, Place::Process] } else { &[Place::Postgres] };
+                if let Some(worker) = self.worker(places, &time) {
                     self.lasting(&time, Deed::Postgres(worker, line), Deed::Postgres(worker, Line::Open));
                 }
             }
-            Kind::Telegram(silent) => {
+            Kind::Telegram(line) => {
                 let time = self.period(at, &cut);
-                if self.take(Place::Telegram(worker), &time) {
-                    let line = if silent { Line::Silent } else { Line::Cut };
+                if let Some(worker) = self.worker(&[Place::Telegram], &time) {
                     self.lasting(&time, Deed::Telegram(worker, line), Deed::Telegram(worker, Line::Open));
                 }
             }
             Kind::DropConnections => self.deeds.push((at, Deed::DropConnections)),
-            Kind::PostgresDown => {
-                let time = self.period(at, &postgres_down);
-                if self.take(Place::Server, &time) {
-                    let how =
-                        *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
-                    self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
-                    if self.random.bool() {
-                        let longer = time.end - at + 1.0;
-                        self.stop(worker, at - 0.7, &(longer..longer + 5.0));
-                    }
-                }
-            }
         }
     }
 
-    fn stop(&mut self, worker: usize, at: f64, range: &Range<f64>) {
-        let time = self.period(at, range);
-        if self.take(Place::Process(worker), &time) {
-            self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
+    fn stop(&mut self, time: &Range<f64>) {
+        if let Some(worker) = self.worker(&[Place::Process], time) {
+            self.lasting(time, Deed::Stop(worker), Deed::Continue(worker));
         }
     }
 }
