@@ -45,12 +45,10 @@ enum Kind {
     Stop,
     Postgres(Line),
     Telegram(Line),
-    DropConnections,
 }
 
 /// Kinds are dealt out of this hand, shuffled, again and again: a storm of a minute has them all.
-const HAND: [Kind; 10] = [
-    Kind::Kill,
+const HAND: [Kind; 8] = [
     Kind::Kill,
     Kind::Kill,
     Kind::Stop,
@@ -59,8 +57,10 @@ const HAND: [Kind; 10] = [
     Kind::Postgres(Line::Cut),
     Kind::Telegram(Line::Silent),
     Kind::Telegram(Line::Cut),
-    Kind::DropConnections,
 ];
+
+/// How long a new worker is left alone.
+const SETTLING: f64 = 8.0;
 
 /// What a fault occupies until it is over: two faults never occupy the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,8 @@ struct Draw {
     deeds: Vec<(f64, Deed)>,
 }
 
-/// Deeds in the order of their times, since the storm's beginning. Every fault has ended when the storm does.
+/// Deeds in the order of their times, since the storm's beginning. Every fault has ended when the storm does, and
+/// at least half of the workers are well at any time: where all are down nothing is at stake.
 pub fn draw(seed: u64, weather: &Weather) -> Vec<(Duration, Deed)> {
     let random = fastrand::Rng::with_seed(seed);
     let mut draw = Draw { random, weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
@@ -103,10 +104,8 @@ impl Draw {
         range.start + self.random.f64() * (range.end - range.start)
     }
 
-    /// A period from `at`, rather long than short: others take over after 15 s at the earliest.
     fn period(&mut self, at: f64, range: &Range<f64>) -> Range<f64> {
-        let long = range.start + self.random.f64().sqrt() * (range.end - range.start);
-        at..(at + long).min(self.weather.length)
+        at..(at + self.within(range)).min(self.weather.length)
     }
 
     fn is_free(&self, place: Place, time: &Range<f64>) -> bool {
@@ -114,10 +113,14 @@ impl Draw {
         taken.into_iter().all(|other| other.end <= time.start || time.end <= other.start)
     }
 
-    /// A worker, drawn from those that have all these places free.
+    /// A worker, drawn from those that have all these places free; of those that are well only while most are.
     fn worker(&mut self, places: &[fn(usize) -> Place], time: &Range<f64>) -> Option<usize> {
+        const ALL: [fn(usize) -> Place; 3] = [Place::Process, Place::Postgres, Place::Telegram];
+        let is_well = |worker: &usize| ALL.iter().all(|place| self.is_free(place(*worker), time));
+        let most_are_well = (0..self.weather.workers).filter(is_well).count() > self.weather.workers / 2;
         let free = |worker: &usize| places.iter().all(|place| self.is_free(place(*worker), time));
-        let workers: Vec<usize> = (0..self.weather.workers).filter(free).collect();
+        let may = |worker: &usize| free(worker) && (most_are_well || !is_well(worker));
+        let workers: Vec<usize> = (0..self.weather.workers).filter(may).collect();
         let worker = *self.random.choice(&workers)?;
         for place in places {
             self.taken.entry(place(worker)).or_default().push(time.clone());
@@ -140,14 +143,16 @@ impl Draw {
         }
     }
 
-    /// PostgreSQL goes away now and then, every second time while a worker is stopped.
+    /// PostgreSQL goes away now and then, every second time while a worker is stopped; when it is back, everybody has to reconnect to Telegram,
+    /// too. Not more often: a worker without connections shares no key.
     fn postgres(&mut self) {
         let Weather { length, postgres_up, postgres_down, .. } = self.weather.clone();
-        let mut at = 1.0 + self.random.f64() * postgres_up.start;
+        let mut at = self.within(&postgres_up);
         while at < length {
             let time = self.period(at, &postgres_down);
             let how = *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
             self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
+            self.deeds.push((time.end + 1.0, Deed::DropConnections));
             if self.random.bool() {
                 self.stop(&(at - 0.7..(time.end + 5.0).min(length)));
             }
@@ -158,9 +163,9 @@ impl Draw {
     fn fault(&mut self, kind: Kind, at: f64) {
         let Weather { stop, cut, .. } = self.weather.clone();
         match kind {
-            // Whoever is stopped or cut off has to live with it.
+            // It is left alone until it has had time to get some accounts.
             Kind::Kill => {
-                if let Some(worker) = self.worker(&[Place::Process, Place::Postgres], &(at..at)) {
+                if let Some(worker) = self.worker(&[Place::Process, Place::Postgres], &(at..at + SETTLING)) {
                     self.deeds.push((at, Deed::Kill(worker)));
                 }
             }
@@ -183,7 +188,6 @@ impl Draw {
                     self.lasting(&time, Deed::Telegram(worker, line), Deed::Telegram(worker, Line::Open));
                 }
             }
-            Kind::DropConnections => self.deeds.push((at, Deed::DropConnections)),
         }
     }
 
