@@ -82,8 +82,8 @@ struct Draw {
 pub fn draw(seed: u64, weather: &Weather) -> Vec<(Duration, Deed)> {
     let random = fastrand::Rng::with_seed(seed);
     let mut draw = Draw { random, weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
-    draw.long_stop();
-    draw.postgres();
+    let stopped = draw.long_stop();
+    draw.postgres(&stopped);
     let (mut at, mut hand) = (1.0, Vec::new());
     while at < weather.length {
         if hand.is_empty() {
@@ -134,22 +134,27 @@ impl Draw {
 
     /// The worker is left alone otherwise, and so are its lines to Telegram: a ping that is delivered late keeps Telegram's timer of a stopped
     /// worker running for longer than others wait.
-    fn long_stop(&mut self) {
-        let Some(seconds) = self.weather.long_stop else { return };
+    fn long_stop(&mut self) -> Range<f64> {
+        let Some(seconds) = self.weather.long_stop else { return 0.0..0.0 };
         let begin = self.weather.length * (0.2 + 0.4 * self.random.f64());
         let (time, around) = (begin..begin + seconds, begin - 60.0..begin + seconds + 1.0);
         if let Some(worker) = self.worker(&[Place::Process, Place::Postgres, Place::Telegram], &around) {
             self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
         }
+        time
     }
 
     /// PostgreSQL goes away now and then, every second time while a worker is stopped; when it is back, everybody has to reconnect to Telegram,
-    /// too. Not more often: a worker without connections shares no key.
-    fn postgres(&mut self) {
+    /// too. Not more often, and not during the long stop: a worker without connections shares no key.
+    fn postgres(&mut self, long_stop: &Range<f64>) {
         let Weather { length, postgres_up, postgres_down, .. } = self.weather.clone();
         let mut at = self.within(&postgres_up);
         while at < length {
             let time = self.period(at, &postgres_down);
+            if time.start < long_stop.end && long_stop.start < time.end + 1.0 {
+                at = long_stop.end + 1.0;
+                continue;
+            }
             let how = *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
             self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
             self.deeds.push((time.end + 1.0, Deed::DropConnections));
@@ -184,7 +189,10 @@ impl Draw {
             }
             Kind::Telegram(line) => {
                 let time = self.period(at, &cut);
-                if let Some(worker) = self.worker(&[Place::Telegram], &time) {
+                // One that has lost its connections shares no key: that would help whoever is stopped, or cut off from PostgreSQL.
+                let places: &[fn(usize) -> Place] =
+                    if line == Line::Cut { &[Place::Telegram, Place::Process] } else { &[Place::Telegram] };
+                if let Some(worker) = self.worker(places, &time) {
                     self.lasting(&time, Deed::Telegram(worker, line), Deed::Telegram(worker, Line::Open));
                 }
             }
