@@ -1,6 +1,6 @@
 //! What goes wrong and when, drawn from a seed.
 
-use crate::support::Line;
+use crate::support::proxy::Line;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::ops::Range;
