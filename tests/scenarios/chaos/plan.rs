@@ -62,6 +62,9 @@ const HAND: [Kind; 8] = [
 /// How long a new worker is left alone.
 const SETTLING: f64 = 8.0;
 
+/// How long a worker may take to have its session again when its line to PostgreSQL is back.
+const BACK: f64 = 3.0;
+
 /// What a fault occupies until it is over: two faults never occupy the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
@@ -183,7 +186,7 @@ impl Draw {
                 // A lock that is free tells of an owner that died or closes by itself: stopped ones must keep their sessions.
                 let places: &[fn(usize) -> Place] =
                     if line == Line::Cut { &[Place::Postgres, Place::Process] } else { &[Place::Postgres] };
-                if let Some(worker) = self.worker(places, &time) {
+                if let Some(worker) = self.worker(places, &(time.start..time.end + BACK)) {
                     self.lasting(&time, Deed::Postgres(worker, line), Deed::Postgres(worker, Line::Open));
                 }
             }
