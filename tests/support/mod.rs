@@ -3,7 +3,7 @@
 mod clusters;
 mod databases;
 mod processes;
-mod stack;
+pub mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
