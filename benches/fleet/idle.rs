@@ -9,8 +9,12 @@ use tokio::time::sleep;
 
 /// What follows a connection (first pings, notes of life) is over by then.
 const SETTLE: Duration = Duration::from_secs(5);
-/// How long one idle worker is watched, and several.
-const WATCH: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(12)];
+/// A connection is pinged every 25 s, and asked every 60 s whether its session exists: this sees each ping once.
+const WATCH: Duration = Duration::from_secs(25);
+/// This sees everything that happens to an idle account: for all accounts, here and at Telethon.
+pub const WATCH_ALL: Duration = Duration::from_secs(60);
+/// Statements repeat within this time.
+const WATCH_STATEMENTS: Duration = Duration::from_secs(15);
 /// Bursts of a busy account, messages of each; one answer follows each burst.
 const BURSTS: usize = 10;
 const BURST: usize = 5;
@@ -30,12 +34,16 @@ pub async fn run(report: &mut Report, workers: usize) {
     for size in sizes() {
         fleet.grow(size).await;
         sleep(SETTLE).await;
-        let (began, before) =
-            (Instant::now(), fleet.stack.workers.iter().map(|worker| processor_time(worker.pid())).sum::<f64>());
+        let watch = match workers {
+            1 if size == full => WATCH_ALL,
+            1 => WATCH,
+            _ => WATCH_STATEMENTS,
+        };
+        let (began, before) = (Instant::now(), processor_time(fleet.stack.workers[0].pid()));
         fleet.reset_statements().await;
-        sleep(WATCH[usize::from(workers > 1)]).await;
+        sleep(watch).await;
         let (all, ownership) = fleet.statements().await;
-        let used = fleet.stack.workers.iter().map(|worker| processor_time(worker.pid())).sum::<f64>() - before;
+        let used = processor_time(fleet.stack.workers[0].pid()) - before;
         let seconds = began.elapsed().as_secs_f64();
         if workers == 1 {
             let memory = Memory::of(fleet.stack.workers[0].pid());
@@ -54,9 +62,6 @@ pub async fn run(report: &mut Report, workers: usize) {
                 target,
             );
             memories.push((size, memory));
-        } else {
-            let text = format!("CPU, {size} idle accounts in {workers} workers, % of a core");
-            report.ours(format!("idle_cpu_{workers}w_{size}"), text, used / seconds * 100.0, None);
         }
         let text = format!("statements/s, {size} idle accounts, {workers} worker(s)");
         report.ours(format!("statements_{workers}w_{size}"), text, all / seconds, None);

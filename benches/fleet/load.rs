@@ -5,7 +5,9 @@ use crate::measure::{Traffic, percentile};
 /// A rate is sustained when 99 of 100 messages take less, ms.
 const BEHIND: f64 = 1_000.0;
 /// How long each rate is tried.
-const SECONDS: usize = 8;
+const SECONDS: usize = 6;
+/// Messages a second, one rate after the other until one is not sustained.
+const RATES: [usize; 10] = [200, 300, 400, 500, 600, 800, 1_000, 1_250, 1_500, 2_000];
 
 /// What a rate took.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +34,10 @@ pub async fn step(traffic: &Traffic, rate: usize, seconds: usize, processors: im
     step
 }
 
-/// The highest rate that is sustained, in steps of 100 a second; `None`: not even the first.
+/// The highest of the rates that is sustained; `None`: not even the first.
 pub async fn highest(traffic: &Traffic, processors: impl Fn() -> [f64; 2]) -> Option<Step> {
     let mut highest = None;
-    for rate in (1..).map(|step| step * 100) {
+    for rate in RATES {
         let step = step(traffic, rate, SECONDS, &processors).await;
         if step.p99 > BEHIND {
             break;

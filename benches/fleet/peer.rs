@@ -1,7 +1,7 @@
 //! The same job by Telethon in one plain Python process (`benches/peers/telethon_worker.py`): no database, no retries, no order across
 //! a restart, but the same messages in the same topics.
 
-use crate::idle::sizes;
+use crate::idle::{WATCH_ALL, sizes};
 use crate::load::{highest, rate, step};
 use crate::measure::{Memory, Traffic, processor_time};
 use crate::messages;
@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 const SETTLE: Duration = Duration::from_secs(5);
-const WATCH: Duration = Duration::from_secs(20);
 
 pub async fn run(report: &mut Report) {
     let [few, many, _] = sizes();
@@ -58,7 +57,7 @@ pub async fn run(report: &mut Report) {
     worker.signal(Signal::SIGUSR1);
     connected(&stack, many).await;
     let (began, before) = (Instant::now(), processor_time(pid));
-    sleep(WATCH).await;
+    sleep(WATCH_ALL).await;
     let used = (processor_time(pid) - before) / began.elapsed().as_secs_f64() * 100.0;
     let many_kb = Memory::of(pid).resident;
     report.telethon(&format!("rss_mb_{few}"), &format!("resident, {few} idle accounts, MB"), small / 1e3);

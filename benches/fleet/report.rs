@@ -54,7 +54,11 @@ impl Report {
                 (Some(target), Some(here)) => (target.text(), if target.is_met(here) { "" } else { "missed" }),
                 _ => (String::new(), ""),
             };
-            let ratio = line.here.zip(line.telethon).map(|(here, telethon)| format!("{:.3}", here / telethon));
+            let ratio = line
+                .here
+                .zip(line.telethon)
+                .filter(|(_, telethon)| *telethon > 0.0)
+                .map(|(here, telethon)| format!("{:.3}", here / telethon));
             let (here, telethon) = (shown(line.here), shown(line.telethon));
             println!("{:<72}{here:>9}{target:>9}  {verdict:<7}{telethon:>9}{:>8}", line.text, ratio.unwrap_or_default());
         }

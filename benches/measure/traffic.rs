@@ -87,7 +87,8 @@ impl Traffic {
                 let world = self.shared.lock();
                 let calls = world.bots.log.after(seen).filter(|call| call.method == "sendMessage" && call.status == 200);
                 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 have 41 bits")]
-                let calls = calls.map(|call| (call.params.to_string(), call.at as f64)).collect();
+                // The log rounds down to whole milliseconds: half of one makes up for it on average.
+                let calls = calls.map(|call| (call.params.to_string(), call.at as f64 + 0.5)).collect();
                 seen = world.bots.log.added();
                 calls
             };
