@@ -6,7 +6,7 @@ mod processes;
 pub mod proxy;
 mod seeding;
 mod socks;
-mod stack;
+pub mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;

@@ -14,7 +14,7 @@ use tuberry_storage::clients;
 use tuberry_storage::users::{self, NewUser, Role};
 
 /// Secrets of the tests' processes.
-pub(super) const APP_SECRET: &str = "app secret of the tests, long enough";
+pub const APP_SECRET: &str = "app secret of the tests, long enough";
 const JWT_SECRET: &str = "jwt secret of the tests, long enough";
 
 /// How a stack is set up.
