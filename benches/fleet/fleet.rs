@@ -48,8 +48,8 @@ impl Fleet {
     /// Adds accounts until there are `size`, and waits until all are served.
     pub async fn grow(&mut self, size: usize) {
         let count = size - self.chats.len();
-        let people = seeds::accounts(&self.stack, count).await;
-        self.chats.extend(seeds::customers(&self.stack, count).into_iter().zip(people.into_iter().map(|person| person.0)));
+        let people = self.stack.seed_accounts(count).await;
+        self.chats.extend(seeds::customers(&self.stack, count).into_iter().zip(people.into_iter().map(|(person, _)| person.0)));
         self.settle().await;
     }
 

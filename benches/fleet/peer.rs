@@ -20,9 +20,9 @@ pub async fn run(report: &mut Report) {
     let [few, many, _] = sizes();
     eprintln!("peer: Telethon, {few} and {many} accounts");
     let stack = Stack::start(Setup { workers: 0, updates: "webhook", own_cluster: true, ..Setup::default() }).await;
-    let people = seeds::sessions(&stack, many);
+    let people: Vec<_> = (0..many).map(|number| stack.signed_in(&format!("Сотрудник {number}"))).collect();
     let mut sessions = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file below target/tmp");
-    for (_, session) in &people {
+    for (_, session, _) in &people {
         writeln!(sessions, "{}", session.encode().expose()).expect("a line");
     }
     let worker = start(&stack, sessions.path(), few).await;
@@ -32,7 +32,7 @@ pub async fn run(report: &mut Report) {
 
     // Messages first, with as many accounts as ours had.
     let customers = seeds::customers(&stack, messages::accounts().min(few));
-    let chats = customers.into_iter().zip(people.iter().map(|(person, _)| person.0)).collect();
+    let chats = customers.into_iter().zip(people.iter().map(|(person, ..)| person.0)).collect();
     let traffic = Traffic::new(stack.simulator.shared(), chats);
     traffic.burst(5).await;
     sleep(Duration::from_secs(2)).await;

@@ -1,6 +1,7 @@
 //! How the workers divide the accounts: every worker computes the same division from what it reads, and does its own part of it.
 
 use chrono::{DateTime, Utc};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tuberry_domain::AccountId;
 use tuberry_storage::workers::{Served, Worker};
@@ -70,7 +71,10 @@ pub(super) fn plan(view: View<'_>) -> Plan {
     let served: BTreeSet<AccountId> = view.served.iter().map(|served| served.account).collect();
     let mut unassigned = orphans.into_iter();
     let mut claim = Vec::new();
-    for (name, part) in &parts {
+    // The newest first, as it keeps the odd ones: what it takes first it gives back last.
+    let mut newest_first: Vec<(&&str, &Part)> = parts.iter().collect();
+    newest_first.sort_by_key(|(_, part)| Reverse(part.started_at));
+    for (name, part) in newest_first {
         let theirs = unassigned.by_ref().take(part.share.saturating_sub(part.load));
         if *name == me { claim.extend(theirs) } else { theirs.for_each(drop) }
     }

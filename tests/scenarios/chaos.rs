@@ -3,7 +3,7 @@
 //!
 //! `CHAOS_SEED` repeats a run's faults; `CHAOS_MINUTES` is the length of the long run (`make chaos`).
 
-mod host;
+pub(super) mod host;
 mod plan;
 mod storm;
 mod trace;
