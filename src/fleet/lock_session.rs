@@ -269,14 +269,14 @@ impl LockSession {
         let now = boot_clock::now();
         let late: Vec<(Lease, Duration)> =
             self.later.iter().map(|(lease, until)| (lease.clone(), until.saturating_sub(now))).collect();
-        in_time(leases::give_back(&mut session.conn, &late)).await?;
+        in_time(leases::give_back(&mut session.conn, &late, self.room.is_none())).await?;
         self.later.clear();
         Ok(())
     }
 
     async fn give_back(&mut self, session: &mut Session, leases: Vec<(Lease, Duration)>) -> Result<()> {
         let locked: Vec<Lease> = leases.iter().map(|(lease, _)| lease).filter(|lease| self.held.remove(lease)).cloned().collect();
-        if let Err(error) = in_time(leases::give_back(&mut session.conn, &leases)).await {
+        if let Err(error) = in_time(leases::give_back(&mut session.conn, &leases, self.room.is_none())).await {
             keep_for_later(&self.held, &mut self.later, leases);
             return Err(error);
         }

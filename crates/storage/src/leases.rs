@@ -203,7 +203,8 @@ pub async fn take(
              where l.class = $1 and (l.owner is null or l.owner = $4 or l.renewed_at < clock_timestamp() - make_interval(secs => $5))
              for update of l skip locked),
            changed as (
-             update personal_telegram_leases l set owner = $4, epoch = l.epoch + 1, renewed_at = clock_timestamp(), orphaned = false, rests_until = null
+             update personal_telegram_leases l
+             set guest = case when l.owner is null or l.owner = $4 then l.guest else true end, owner = $4, epoch = l.epoch + 1, renewed_at = clock_timestamp(), orphaned = false, rests_until = null
              from present p where l.class = $1 and l.object = p.object
              returning l.object, l.epoch),
            added as (
@@ -224,8 +225,9 @@ pub async fn take(
     Ok(leases.collect())
 }
 
-/// Gives leases back: the next taker may connect at once, or when the rest is over. Their connections must be closed by now.
-pub async fn give_back(conn: &mut PgConnection, leases: &[(Lease, Duration)]) -> Result<()> {
+/// Gives leases back: the next taker may connect at once, or when the rest is over. Their connections must be closed by now. `leaves`: because
+/// the owner leaves; whoever takes them holds them as guests.
+pub async fn give_back(conn: &mut PgConnection, leases: &[(Lease, Duration)], leaves: bool) -> Result<()> {
     if leases.is_empty() {
         return Ok(());
     }
@@ -234,14 +236,15 @@ pub async fn give_back(conn: &mut PgConnection, leases: &[(Lease, Duration)]) ->
     let rests: Vec<f64> = leases.iter().map(|(_, rest)| rest.as_secs_f64()).collect();
     sqlx::query!(
         "update personal_telegram_leases l set owner = null, orphaned = false, renewed_at = clock_timestamp(),
-                rests_until = case when m.rest > 0 then clock_timestamp() + make_interval(secs => m.rest) end
+                guest = $6, rests_until = case when m.rest > 0 then clock_timestamp() + make_interval(secs => m.rest) end
          from unnest($1::int[], $2::int[], $3::bigint[], $4::text[], $5::float8[]) as m(class, object, epoch, owner, rest)
          where l.class = m.class and l.object = m.object and l.epoch = m.epoch and l.owner = m.owner",
         &classes,
         &objects,
         &epochs,
         &owners,
-        &rests
+        &rests,
+        leaves
     )
     .execute(conn)
     .await?;

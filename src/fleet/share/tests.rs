@@ -16,8 +16,9 @@ struct World {
     joined: i64,
     /// How often each account has changed its owner, the first time not counted.
     moves: BTreeMap<AccountId, usize>,
-    /// Accounts that their former owner has not given back yet.
-    closing: Vec<AccountId>,
+    /// Accounts that their former owner has not given back yet, and whether that is because it leaves.
+    closing: Vec<(AccountId, bool)>,
+    guests: BTreeSet<AccountId>,
     dice: fastrand::Rng,
 }
 
@@ -30,6 +31,7 @@ impl World {
             joined: 0,
             moves: BTreeMap::new(),
             closing: Vec::new(),
+            guests: BTreeSet::new(),
             dice: fastrand::Rng::with_seed(7),
         };
         workers.iter().for_each(|&(name, capacity)| world.join(name, capacity, 1));
@@ -45,18 +47,24 @@ impl World {
     /// A worker gives everything back, one after the other.
     fn leave(&mut self, name: &str) {
         self.workers.retain(|worker| worker.name != name);
-        self.closing.extend(self.held.remove(name).unwrap_or_default());
+        self.closing.extend(self.held.remove(name).unwrap_or_default().into_iter().map(|account| (account, true)));
     }
 
     /// Some of what closes is closed, in any order.
     fn close_some(&mut self) {
         self.dice.shuffle(&mut self.closing);
         let open = self.dice.usize(..=self.closing.len());
-        self.closing.truncate(open);
+        for (account, leaves) in self.closing.split_off(open) {
+            if leaves {
+                self.guests.insert(account);
+            } else {
+                self.guests.remove(&account);
+            }
+        }
     }
 
     fn served(&self) -> Vec<Served> {
-        let closing = |account| self.closing.contains(&account).then(|| "leaving".to_owned());
+        let closing = |account| self.closing.iter().any(|(closing, _)| *closing == account).then(|| "leaving".to_owned());
         let held = |account| self.held.iter().find(|(_, held)| held.contains(&account)).map(|(name, _)| name.clone());
         let owner = |account| held(account).or_else(|| closing(account));
         (1..=self.accounts)
@@ -66,6 +74,7 @@ impl World {
                 session_from: DateTime::UNIX_EPOCH,
                 owner: owner(AccountId(id)),
                 silent: false,
+                guest: self.guests.contains(&AccountId(id)),
             })
             .collect()
     }
@@ -90,7 +99,7 @@ impl World {
             }
             if let Some(held) = self.held.get_mut(name) {
                 held.retain(|account| !plan.give_back.contains(account));
-                self.closing.extend(&plan.give_back);
+                self.closing.extend(plan.give_back.iter().map(|account| (*account, false)));
             }
         }
         plans.iter().map(|(_, plan)| plan.give_back.len()).sum()
@@ -188,8 +197,10 @@ fn roll(accounts: i32, count: usize, surge: bool, seed: u64) -> World {
     world.dice.seed(seed);
     // Names are random in life: here some sort of disorder.
     let name = |index: usize, new: bool| format!("{}-{new}-{index}", (index * 7 + usize::from(new) * 3) % 5);
-    (0..count).for_each(|index| world.join(&name(index, false), ROOM, 1));
-    world.settle();
+    for index in 0..count {
+        world.join(&name(index, false), ROOM, 1);
+        world.settle();
+    }
     world.moves.values_mut().for_each(|moves| *moves = 0);
     for index in 0..count {
         for joins in [surge, !surge] {
