@@ -87,9 +87,8 @@ pub(in crate::web) async fn list(
     let visitor = &cabinet.visitor;
     let Query(asked) = asked.unwrap_or_default();
     let filter = asked.filter();
-    let found = async {
-        Ok((asked.cards(&state.store, cabinet.client).await?, choices(&state.store, cabinet.client, &filter).await?))
-    };
+    let found =
+        async { Ok((asked.cards(&state.store, cabinet.client).await?, choices(&state.store, cabinet.client, &filter).await?)) };
     let (mut cards, choices) = match found.await {
         Ok(found) => found,
         Err(error) => return layout::outage(visitor.language, &error),

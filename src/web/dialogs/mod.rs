@@ -19,5 +19,7 @@ fn waiting_mark(visitor: &Visitor, waiting: bool) -> Markup {
 /// What the customer is called.
 fn customer(visitor: &Visitor, name: Option<&str>, username: Option<&str>) -> String {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
-    name.map(str::to_owned).or_else(|| username.map(|username| format!("@{username}"))).unwrap_or_else(|| visitor.text("nameless"))
+    name.map(str::to_owned)
+        .or_else(|| username.map(|username| format!("@{username}")))
+        .unwrap_or_else(|| visitor.text("nameless"))
 }

@@ -180,7 +180,9 @@ mod tests {
     #[test]
     fn a_topic_opens_by_the_groups_bare_id() {
         assert_eq!(topic_url(&head("-1001234567890", "42")).as_deref(), Some("https://t.me/c/1234567890/42"));
-        for (group, topic) in [("-1234", "42"), ("1001234", "42"), ("-100", "42"), ("-1001234", ""), ("-100x", "1"), ("-1001", "javascript:1")] {
+        for (group, topic) in
+            [("-1234", "42"), ("1001234", "42"), ("-100", "42"), ("-1001234", ""), ("-100x", "1"), ("-1001", "javascript:1")]
+        {
             assert_eq!(topic_url(&head(group, topic)), None, "{group} {topic}");
         }
     }

@@ -26,7 +26,18 @@ pub(super) struct Action<'a> {
 
 impl Default for Action<'_> {
     fn default() -> Self {
-        Self { id: "", method: "POST", url: "", body: "", label: "", question: "", done: "", then: "", danger: false, reason: false }
+        Self {
+            id: "",
+            method: "POST",
+            url: "",
+            body: "",
+            label: "",
+            question: "",
+            done: "",
+            then: "",
+            danger: false,
+            reason: false,
+        }
     }
 }
 

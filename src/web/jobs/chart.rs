@@ -60,10 +60,9 @@ pub(super) fn chart(visitor: &Visitor, throughput: &[Throughput], since: DateTim
     let mut sum = Bar::default();
     throughput.iter().for_each(|span| sum.add(span));
     let text = |id: &str| visitor.text(id);
-    let summary = visitor.language.text_with(
-        "chart-summary",
-        &[("done", sum.done.into()), ("retried", sum.retried.into()), ("dead", sum.dead.into())],
-    );
+    let summary = visitor
+        .language
+        .text_with("chart-summary", &[("done", sum.done.into()), ("retried", sum.retried.into()), ("dead", sum.dead.into())]);
     html! {
         @if most == 0 { p.muted { (text("chart-empty")) } }
         @else {

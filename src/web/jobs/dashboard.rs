@@ -115,7 +115,8 @@ fn list(operator: &Operator, asked: &Asked, shown: &Shown) -> Markup {
 }
 
 fn retry_all(visitor: &Visitor, asked: &Asked) -> Markup {
-    let (label, question) = if asked.is_narrow() { ("retry-matching", "retry-matching.confirm") } else { ("retry-all", "retry-all.confirm") };
+    let (label, question) =
+        if asked.is_narrow() { ("retry-matching", "retry-matching.confirm") } else { ("retry-all", "retry-all.confirm") };
     button(&Action {
         id: "retry-all",
         url: "/api/jobs/retry",
@@ -144,7 +145,9 @@ fn row(operator: &Operator, job: &Listed) -> Markup {
 /// Numbers that tell a job from others.
 fn about(operator: &Operator, job: &Listed) -> String {
     let visitor = &operator.visitor;
-    let number = |id: &str, number: Option<i32>| number.map(|number| visitor.language.text_with(id, &[("number", number.to_string().into())]));
+    let number = |id: &str, number: Option<i32>| {
+        number.map(|number| visitor.language.text_with(id, &[("number", number.to_string().into())]))
+    };
     let parts = [
         number("client-of", job.client_id.filter(|_| operator.client.is_none())),
         number("account-of", job.account_id),

@@ -42,7 +42,11 @@ impl Asked {
 
     pub fn is_narrow(&self) -> bool {
         let filter = self.filter();
-        filter.kind.is_some() || filter.state.is_some() || filter.account.is_some() || filter.dialog.is_some() || filter.error.is_some()
+        filter.kind.is_some()
+            || filter.state.is_some()
+            || filter.account.is_some()
+            || filter.dialog.is_some()
+            || filter.error.is_some()
     }
 
     /// The id of the last job of the page before; `None` on the first page.
@@ -71,7 +75,8 @@ impl Asked {
             ("hours", &self.hours),
             ("cursor", ""),
         ];
-        let changed = fields.map(|(name, value)| changes.iter().find(|(other, _)| *other == name).copied().unwrap_or((name, value)));
+        let changed =
+            fields.map(|(name, value)| changes.iter().find(|(other, _)| *other == name).copied().unwrap_or((name, value)));
         parts::link("/admin/jobs", &changed)
     }
 
@@ -101,7 +106,8 @@ impl Asked {
         let text = |id: &str| operator.visitor.text(id);
         let filter = self.filter();
         let chosen = filter.kind.as_deref();
-        let mut names: Vec<&str> = kinds.iter().map(|kind| kind.kind.as_str()).chain(tuberry_jobs::KINDS.iter().copied()).collect();
+        let mut names: Vec<&str> =
+            kinds.iter().map(|kind| kind.kind.as_str()).chain(tuberry_jobs::KINDS.iter().copied()).collect();
         names.sort_unstable();
         names.dedup();
         html! {

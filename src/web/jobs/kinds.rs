@@ -62,5 +62,12 @@ fn switch(operator: &Operator, kind: &KindCounts, name: &str) -> Markup {
         ("pause", visitor.text("pause"), confirm("pause.confirm"), visitor.text("paused-now"))
     };
     let url = format!("/api/jobs/kinds/{}/{verb}", kind.kind);
-    button(&Action { id: &format!("switch-{}", kind.kind), url: &url, label: &label, question: &question, done: &done, ..Action::default() })
+    button(&Action {
+        id: &format!("switch-{}", kind.kind),
+        url: &url,
+        label: &label,
+        question: &question,
+        done: &done,
+        ..Action::default()
+    })
 }
