@@ -95,6 +95,12 @@ impl Shop {
     /// A message that waits for its way into the topic; the job's id.
     pub async fn mirror(&self, app: &App) -> String {
         let message = app.message(self.dialog, "Здравствуйте").await;
+        app.execute(&format!(
+            "insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming)
+             values ({message}, {}, {}, 77, true)",
+            self.dialog, self.account
+        ))
+        .await;
         let mut tx = app.database.store.begin().await.unwrap();
         let job = MirrorMessage { message: MessageId(message), dialog: self.dialog.into() };
         assert!(tuberry_jobs::enqueue(&mut tx, &job).await.unwrap());
