@@ -9,11 +9,11 @@ pub(super) use page::{live as live_page, show};
 use super::visitor::Visitor;
 use maud::{Markup, html};
 
-/// Whether the customer waits, as it stands before the topic's title; in words for those who do not see it.
+/// Whether the customer waits: 🔴 and 🟢 of the topic's title, drawn, for not everybody has a font with them; in words for those who do not see it.
 fn waiting_mark(visitor: &Visitor, waiting: bool) -> Markup {
-    let (mark, words) = if waiting { ("🔴", "dialog-waits") } else { ("🟢", "dialog-answered") };
+    let (mark, words) = if waiting { ("waits", "dialog-waits") } else { ("answered", "dialog-answered") };
     let words = visitor.text(words);
-    html! { span role="img" aria-label=(words) title=(words) { (mark) } }
+    html! { span class={ "dot " (mark) } role="img" aria-label=(words) title=(words) {} }
 }
 
 /// What the customer is called.

@@ -115,7 +115,7 @@ fn about(visitor: &Visitor, head: &DialogHead) -> Markup {
     let state = if head.waiting { "dialog-waits" } else { "dialog-answered" };
     html! {
         dl.facts {
-            dt { (text("state")) } dd { (waiting_mark(visitor, head.waiting)) " " (text(state)) }
+            dt { (text("state")) } dd.row { (waiting_mark(visitor, head.waiting)) span aria-hidden="true" { (text(state)) } }
             @if let Some(username) = &head.username { dt { (text("username")) } dd { "@" (username) } }
             dt { (text("project")) }
             dd { @match &head.project { Some((id, name)) => { a href={ "/client/projects/" (id) } { (name) } } None => (text("none")) } }
@@ -137,7 +137,7 @@ fn blocked(visitor: &Visitor, head: &DialogHead) -> Markup {
     html! {
         div.row.answer {
             label.grow { span { (visitor.text("answer")) }
-                textarea #answer rows="1" disabled aria-describedby="why" placeholder=(visitor.text("answer-in-topic")) {} }
+                textarea #answer rows="2" disabled aria-describedby="why" placeholder=(visitor.text("answer-in-topic")) {} }
             @if let Some(url) = &url {
                 a.button.primary href=(url) target="_blank" rel="noopener noreferrer" { (visitor.text("open-topic")) }
             }
@@ -162,7 +162,7 @@ fn bubble(visitor: &Visitor, message: &DialogMessage) -> Markup {
         li.message.out[outgoing].failed[failed] data-id=(message.id) {
             span.unseen { (visitor.text(author)) ": " }
             span.text { (message.body) }
-            span.muted.small { (parts::exact(message.created_at)) " · " (visitor.text(state)) }
+            span.muted.small { (parts::ago(message.created_at)) " · " (visitor.text(state)) }
             @if let Some(error) = &message.error { span.error.small { (error) } }
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Action<'a> {
     pub done: &'a str,
     /// Where to go then; empty: nowhere.
     pub then: &'a str,
+    /// Without a frame.
+    pub plain: bool,
     /// It takes something away.
     pub danger: bool,
     /// Somebody may write why.
@@ -35,6 +37,7 @@ impl Default for Action<'_> {
             question: "",
             done: "",
             then: "",
+            plain: false,
             danger: false,
             reason: false,
         }
@@ -44,7 +47,7 @@ impl Default for Action<'_> {
 pub(super) fn button(action: &Action<'_>) -> Markup {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     html! {
-        button.danger[action.danger] id=(action.id) type="button" data-call=(action.url) data-method=(action.method) data-body=[given(action.body)]
+        button.plain[action.plain].danger[action.danger] id=(action.id) type="button" data-call=(action.url) data-method=(action.method) data-body=[given(action.body)]
                data-question=(action.question) data-done=(action.done) data-then=[given(action.then)] data-reason[action.reason] { (action.label) }
     }
 }

@@ -137,12 +137,12 @@ fn row(operator: &Operator, job: &Listed) -> Markup {
                 span.muted.small { (parts::ago(job.enqueued_at)) }
             }
             @if let Some(error) = job.error.as_deref().filter(|error| !error.is_empty()) { span.failure { (parts::beginning(error, 160)) } }
-            span.hint { (about(operator, job)) }
+            span.hint { (about(operator, job)) span.wide { " · " (job.id) } }
         }
     }
 }
 
-/// Numbers that tell a job from others.
+/// What a job is about.
 fn about(operator: &Operator, job: &Listed) -> String {
     let visitor = &operator.visitor;
     let number = |id: &str, number: Option<i32>| {
@@ -153,7 +153,6 @@ fn about(operator: &Operator, job: &Listed) -> String {
         number("account-of", job.account_id),
         number("dialog-of", job.dialog_id),
         Some(job.attempts).filter(|attempts| *attempts > 0).and_then(|attempts| number("attempts-of", Some(attempts))),
-        Some(job.id.clone()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

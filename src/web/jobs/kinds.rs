@@ -5,10 +5,22 @@ use super::filter::Asked;
 use super::kind_name;
 use crate::web::visitor::Operator;
 use maud::{Markup, html};
+use tuberry_jobs::KINDS;
 use tuberry_jobs::queue::pages::KindCounts;
 
+/// Kinds that have jobs that wait, run or died; for the platform's administrator, who may pause them, all.
 pub(super) fn table(operator: &Operator, kinds: &[KindCounts]) -> Markup {
     let visitor = &operator.visitor;
+    let mut kinds = kinds.to_vec();
+    if visitor.is_platform() {
+        let idle = KINDS
+            .iter()
+            .filter(|kind| !kinds.iter().any(|counts| counts.kind == **kind))
+            .map(|kind| idle(kind))
+            .collect::<Vec<_>>();
+        kinds.extend(idle);
+    }
+    kinds.sort_by_cached_key(|counts| kind_name(visitor.language, &counts.kind));
     let text = |id: &str| visitor.text(id);
     html! {
         @if kinds.is_empty() {
@@ -21,11 +33,16 @@ pub(super) fn table(operator: &Operator, kinds: &[KindCounts]) -> Markup {
                         @for id in ["state-ready", "state-held", "state-scheduled", "state-running", "state-dead"] { th.number scope="col" { (text(id)) } }
                         @if visitor.is_platform() { th scope="col" { span.unseen { (text("actions")) } } }
                     } }
-                    tbody { @for kind in kinds { (row(operator, kind)) } }
+                    tbody { @for kind in &kinds { (row(operator, kind)) } }
                 }
             }
         }
     }
+}
+
+/// A kind without jobs. Whether somebody runs it shows when it has some.
+fn idle(kind: &str) -> KindCounts {
+    KindCounts { kind: kind.to_owned(), ready: 0, held: 0, scheduled: 0, running: 0, dead: 0, known: true, paused: false }
 }
 
 fn row(operator: &Operator, kind: &KindCounts) -> Markup {
@@ -68,6 +85,7 @@ fn switch(operator: &Operator, kind: &KindCounts, name: &str) -> Markup {
         label: &label,
         question: &question,
         done: &done,
+        plain: true,
         ..Action::default()
     })
 }
