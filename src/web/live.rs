@@ -32,7 +32,8 @@ where
             let print = asked.await;
             if print.is_some() && print != watch.seen {
                 watch.seen = print;
-                return Some((Ok::<_, Infallible>(Event::default().event("change").data("")), watch));
+                // Browsers drop an event without data.
+                return Some((Ok::<_, Infallible>(Event::default().event("change").data("look")), watch));
             }
         }
         None

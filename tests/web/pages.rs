@@ -229,7 +229,7 @@ async fn changes(stream: &mut reqwest::Response, wanted: usize) {
     while seen < wanted {
         let chunk =
             tokio::time::timeout(Duration::from_secs(20), stream.chunk()).await.expect("a change in time").unwrap().unwrap();
-        seen += String::from_utf8_lossy(&chunk).matches("event: change").count();
+        seen += String::from_utf8_lossy(&chunk).matches("event: change\ndata: look\n\n").count();
     }
 }
 

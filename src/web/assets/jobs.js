@@ -33,7 +33,7 @@ document.addEventListener('click', async (event) => {
     }
     notice(answer?.retried === undefined ? button.dataset.done : `${button.dataset.done}: ${answer.retried}`);
     await refresh();
-    // The button may be gone with what it did.
-    if (document.activeElement === document.body) document.getElementById('main').focus();
+    // The button may be gone with what it did, or another one may be in its place.
+    (document.getElementById(button.id) ?? document.getElementById('main')).focus();
   });
 });
