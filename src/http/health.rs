@@ -14,7 +14,7 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// A worker that was silent for so long is none.
-const SILENT: Duration = Duration::from_secs(6);
+pub(crate) const SILENT: Duration = Duration::from_secs(6);
 
 /// The database answers and has every migration: 200, else 503. How the accounts stand is told beside it: without a worker this process still
 /// does its own work.

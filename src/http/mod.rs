@@ -21,7 +21,10 @@ mod telegram_chats;
 mod webhooks;
 
 pub use board::board;
+pub(crate) use health::SILENT;
+pub(crate) use page::Position;
 pub use problem::Problem;
+pub(crate) use problem::no_such_route;
 
 use crate::credentials::Attempts;
 use crate::tokens::Tokens;
@@ -98,7 +101,6 @@ pub fn router(state: AppState) -> Router {
     let routes = open
         .merge(protected(&state))
         .merge(crate::web::router())
-        .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(problem::after_panic))

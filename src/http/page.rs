@@ -15,7 +15,7 @@ pub(super) struct PageParams {
 }
 
 /// A position that a cursor can name.
-pub(super) trait Position: Sized {
+pub(crate) trait Position: Sized {
     /// As text, of letters, digits, `-` and `_`.
     fn to_cursor(&self) -> String;
     /// Reads [`Position::to_cursor`].

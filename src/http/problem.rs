@@ -125,7 +125,7 @@ fn is_outage(error: &sqlx::Error) -> bool {
 }
 
 /// Answers unknown paths.
-pub(super) async fn no_such_route() -> Problem {
+pub(crate) async fn no_such_route() -> Problem {
     Problem::not_found("Такого адреса нет")
 }
 

@@ -13,6 +13,8 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const FILES: &[(&str, &str, &str)] = &[
     ("app.css", "text/css; charset=utf-8", include_str!("assets/app.css")),
     ("app.js", SCRIPT, include_str!("assets/app.js")),
+    ("dialog.js", SCRIPT, include_str!("assets/dialog.js")),
+    ("jobs.js", SCRIPT, include_str!("assets/jobs.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

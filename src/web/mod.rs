@@ -2,12 +2,18 @@
 //! the REST interface (`http`), which takes the session's cookie beside bearer tokens.
 
 mod assets;
+mod dialogs;
+mod jobs;
 mod layout;
+mod live;
+mod parts;
 mod password;
 mod projects;
 mod sign_in;
 mod texts;
+mod unknown;
 mod visitor;
+mod workers;
 
 use crate::http::AppState;
 use axum::Router;
@@ -20,18 +26,30 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-/// The pages.
+/// The pages, and what answers to paths that nobody knows.
 pub fn router() -> Router<AppState> {
     let header =
         |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
         .route("/", get(async || Redirect::to("/client")))
         .route("/client", get(projects::list))
+        .route("/client/dialogs", get(dialogs::list))
+        .route("/client/dialogs/live", get(dialogs::live_list))
+        .route("/client/dialogs/{id}", get(dialogs::show))
+        .route("/client/dialogs/{id}/live", get(dialogs::live_page))
+        .route("/admin", get(async || Redirect::to("/admin/jobs")))
+        .route("/admin/jobs", get(jobs::dashboard))
+        .route("/admin/jobs/live", get(jobs::live_dashboard))
+        .route("/admin/jobs/{id}", get(jobs::show))
+        .route("/admin/jobs/{id}/live", get(jobs::live_page))
+        .route("/admin/workers", get(workers::show))
+        .route("/admin/workers/live", get(workers::live))
         .route("/sign-in", get(sign_in::form).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/password", get(password::form).post(password::submit))
         .route("/language", post(texts::choose))
         .route("/assets/{version}/{file}", get(assets::serve))
+        .fallback(unknown::answer)
         .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))

@@ -80,3 +80,37 @@ impl FromRequestParts<AppState> for Cabinet {
         }
     }
 }
+
+/// Somebody who may see jobs: owners and admins those of their tenant, the platform's administrator all. Managers: 403.
+#[derive(Clone)]
+pub(super) struct Operator {
+    pub visitor: Visitor,
+    /// Whose jobs; `None`: everybody's.
+    pub client: Option<ClientId>,
+}
+
+impl FromRequestParts<AppState> for Operator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        match (visitor.signed_in.user.role, visitor.signed_in.user.client) {
+            (Role::Manager, _) => Err(layout::refused(&visitor, "forbidden")),
+            (Role::Owner, None) => Err(layout::refused(&visitor, "no-tenant")),
+            (Role::Owner | Role::Admin, client) => Ok(Self { visitor, client }),
+        }
+    }
+}
+
+/// The platform's administrator. Everybody else: 403.
+#[derive(Clone)]
+pub(super) struct Administrator(pub Visitor);
+
+impl FromRequestParts<AppState> for Administrator {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        if visitor.is_platform() { Ok(Self(visitor)) } else { Err(layout::refused(&visitor, "platform-only")) }
+    }
+}

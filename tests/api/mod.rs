@@ -17,4 +17,4 @@ mod sign_in;
 mod tenants;
 mod webhooks;
 
-use app::{Answer, App, Owner};
+pub(crate) use app::{Answer, App, Owner};

@@ -11,6 +11,7 @@ pub mod cabinet;
 pub mod chat_membership;
 pub mod clients;
 pub mod connections;
+pub mod dialog_cards;
 mod dialog_moves;
 pub mod dialog_pages;
 pub mod intake;
@@ -32,6 +33,7 @@ pub mod sync;
 pub mod telegram_chats;
 pub mod users;
 mod wake_ups;
+pub mod worker_pages;
 pub mod workers;
 
 pub use store::{Error, Result, Store, Tx};

@@ -5,8 +5,9 @@
 //!   `listener`), all by the functions of migration 0002 (`statements`).
 //! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
 //! - `board` is apalis' own page over the table.
-//! - [`control`] is for operators, other jobs and retention; [`pages`] shows jobs to people.
+//! - [`control`] is for operators, other jobs and retention; [`pages`], [`audits`] and [`lag`] are what people see.
 
+pub mod audits;
 mod backend;
 mod board;
 mod buffer;
@@ -17,6 +18,7 @@ pub(crate) mod enqueue;
 mod handle;
 mod heartbeat;
 mod hot;
+pub mod lag;
 mod lease;
 mod listener;
 mod migrate;

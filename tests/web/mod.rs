@@ -1,0 +1,5 @@
+//! The portal.
+
+mod pages;
+mod visit;
+mod words;

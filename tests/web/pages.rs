@@ -1,0 +1,354 @@
+//! Pages of dialogs, jobs and workers over HTTP, without a browser: who sees what, and what every page promises.
+
+use super::visit::{Shop, Visit};
+use crate::api::App;
+use std::time::Duration;
+use tuberry_storage::users::Role;
+
+const LARGEST_PAGE: usize = 60_000;
+
+/// A page's text between its tags.
+fn words(page: &str) -> Vec<&str> {
+    page.split('>').filter_map(|part| part.split('<').next()).map(str::trim).filter(|text| !text.is_empty()).collect()
+}
+
+/// Nothing inline, and no text's id where a text should be.
+#[track_caller]
+fn assert_clean(path: &str, page: &str) {
+    assert!(page.len() < LARGEST_PAGE, "{path}: {} bytes", page.len());
+    for tag in page.split('<').skip(1).filter_map(|part| part.split('>').next()) {
+        assert!(!tag.starts_with("style"), "{path}: <{tag}>");
+        assert!(!tag.starts_with("script") || tag.contains(" src=\"/assets/"), "{path}: <{tag}>");
+        let outside_values: String = tag.split('"').step_by(2).collect();
+        for attribute in outside_values.split_whitespace().skip(1) {
+            assert!(!attribute.starts_with("style=") && !attribute.starts_with("on"), "{path}: <{tag}>");
+        }
+        assert!(!tag.contains("javascript:"), "{path}: <{tag}>");
+    }
+    for text in words(page) {
+        let id = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'.'));
+        assert!(!id, "{path}: {text} is no text");
+    }
+}
+
+#[tokio::test]
+async fn each_page_is_there_for_those_whom_it_is_for() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let job = shop.mirror(&app).await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let admin = Visit::of(&app, Role::Admin, Some(shop.owner.client)).await;
+    let manager = Visit::of(&app, Role::Manager, Some(shop.owner.client)).await;
+    let platform = Visit::of(&app, Role::Admin, None).await;
+    let (dialog, job) = (format!("/client/dialogs/{}", shop.dialog), format!("/admin/jobs/{job}"));
+    for (path, wanted) in [
+        ("/client", [200, 200, 200, 303]),
+        ("/client/dialogs", [200, 200, 200, 303]),
+        (dialog.as_str(), [200, 200, 200, 303]),
+        ("/admin/jobs", [200, 200, 403, 200]),
+        (job.as_str(), [200, 200, 403, 200]),
+        ("/admin/workers", [403, 403, 403, 200]),
+        ("/client/dialogs/999999", [404, 404, 404, 303]),
+        ("/client/dialogs/x", [404, 404, 404, 303]),
+        ("/admin/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV", [404, 404, 403, 404]),
+        ("/admin/jobs/x", [404, 404, 403, 404]),
+    ] {
+        for (who, status) in [&owner, &admin, &manager, &platform].into_iter().zip(wanted) {
+            let page = who.open(path).await.ok(status);
+            let policy = page.headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+            assert_clean(path, &page.text);
+        }
+        let nobody = app.client.get(format!("{}{path}", app.base)).send().await.unwrap();
+        assert!(nobody.url().path() == "/sign-in", "{path}: {}", nobody.url());
+    }
+    // What a manager may not do is not shown to him.
+    assert!(!manager.open("/client/dialogs").await.text.contains("/admin/jobs"));
+    // Pausing a kind is the platform's business.
+    assert!(!owner.open("/admin/jobs").await.text.contains("/pause"));
+    assert!(platform.open("/admin/jobs").await.text.contains("/api/jobs/kinds/mirror-message/pause"));
+    for stranger in [Visit::of(&app, Role::Owner, None).await, Visit::of(&app, Role::Manager, None).await] {
+        for path in ["/client/dialogs", "/admin/jobs", "/admin/workers"] {
+            stranger.open(path).await.ok(403);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_another_tenant_is_shown() {
+    let app = App::start().await;
+    let (ours, theirs) = (Shop::open(&app, "-1001", "Анна").await, Shop::open(&app, "-1002", "Тайна").await);
+    app.execute(&format!("update personal_telegram_accounts set display_name = 'Секрет' where id = {}", theirs.account)).await;
+    app.execute(&format!("update projects set name = 'Секрет' where id = {}", theirs.project)).await;
+    let (our_job, their_job) = (ours.dead(&app, "нет связи").await, theirs.dead(&app, "Тайна").await);
+    let us = Visit::of(&app, Role::Owner, Some(ours.owner.client)).await;
+    let them = Visit::of(&app, Role::Admin, Some(theirs.owner.client)).await;
+    let token = them.token().await;
+    them.call("POST", &format!("/api/jobs/{their_job}/retry"), Some(&token), "").await.ok(204);
+    for path in [
+        "/client/dialogs".to_owned(),
+        format!("/client/dialogs?project={}", theirs.project),
+        format!("/client/dialogs?account={}", theirs.account),
+        "/client/dialogs?name=%D0%A2%D0%B0%D0%B9%D0%BD%D0%B0".into(),
+        "/admin/jobs".into(),
+        format!("/admin/jobs?dialog={}", theirs.dialog),
+        format!("/admin/jobs?account={}", theirs.account),
+        format!("/admin/jobs/{our_job}"),
+    ] {
+        let page = us.open(&path).await.ok(200).text;
+        let foreign = [their_job.as_str(), "Секрет", &format!("href=\"/client/dialogs/{}\"", theirs.dialog)];
+        assert!(!foreign.iter().any(|foreign| page.contains(foreign)), "{path}");
+        assert!(!words(&page).contains(&"Тайна"), "{path}");
+    }
+    for path in [format!("/client/dialogs/{}", theirs.dialog), format!("/admin/jobs/{their_job}")] {
+        us.open(&path).await.ok(404);
+        us.open(&format!("{path}/live")).await.ok(404);
+        them.open(&path).await.ok(200);
+    }
+    // The platform's administrator sees both; a tenant does not learn who that is.
+    let platform = Visit::of(&app, Role::Admin, None).await;
+    let all = platform.open("/admin/jobs").await.text;
+    assert!(all.contains(&our_job) && all.contains(&their_job));
+    let token = platform.token().await;
+    platform.call("POST", &format!("/api/jobs/{our_job}/retry"), Some(&token), "").await.ok(204);
+    let seen = us.open(&format!("/admin/jobs/{our_job}")).await.text;
+    assert!(words(&seen).contains(&"администратор платформы"));
+}
+
+#[tokio::test]
+async fn a_cookie_alone_changes_nothing() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let job = shop.dead(&app, "нет связи").await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let other = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let (account, retry) = (format!("/api/personal-telegram-accounts/{}", shop.account), format!("/api/jobs/{job}/retry"));
+    let body = r#"{"accepts_groups": true}"#;
+    let before = app.fingerprint().await;
+    for token in [None, Some(""), Some("x"), Some(other.token().await.as_str())] {
+        owner.call("PATCH", &account, token, body).await.problem(403);
+        owner.call("POST", &retry, token, "").await.problem(403);
+    }
+    assert_eq!(app.fingerprint().await, before);
+    let token = owner.token().await;
+    owner.call("PATCH", &account, Some(&token), body).await.ok(200);
+    owner.call("POST", &retry, Some(&token), "").await.ok(204);
+    let page = owner.open(&format!("/admin/jobs/{job}")).await.text;
+    assert!(words(&page).contains(&"готово") && words(&page).contains(&"Повтор"));
+}
+
+#[tokio::test]
+async fn full_pages_are_small_and_lead_to_the_next_ones() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    for number in 0..60 {
+        let dialog = app.dialog(&shop.owner, shop.bot, shop.account, 1000 + number, 5).await;
+        app.message(dialog, &"Длинное сообщение. ".repeat(40)).await;
+    }
+    app.execute(&format!(
+        "update dialogs set external_display_name = repeat('Ы', 60), external_username = repeat('u', 32) where id <> {}",
+        shop.dialog
+    ))
+    .await;
+    for _ in 0..60 {
+        shop.dead(&app, &"Telegram не отвечает. ".repeat(40)).await;
+    }
+    for _ in 0..8 {
+        app.message(shop.dialog, &"я".repeat(4096)).await;
+    }
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let platform = Visit::of(&app, Role::Admin, None).await;
+    let dialog = format!("/client/dialogs/{}", shop.dialog);
+    for (who, path) in
+        [(&owner, "/client/dialogs"), (&owner, dialog.as_str()), (&owner, "/admin/jobs"), (&platform, "/admin/jobs")]
+    {
+        let page = who.open(path).await.ok(200).text;
+        assert_clean(path, &page);
+        let (link, rows) = if path == dialog { ("id=\"older\"", "<li class=\"message") } else { ("id=\"more\"", "<li><a") };
+        assert!(page.contains(link), "{path}");
+        assert!(path == dialog || page.matches(rows).count() >= 50, "{path}");
+    }
+    // Page by page, every dialog and every message once.
+    for (first, row, link, all) in
+        [("/client/dialogs", "<a id=\"dialog-", "id=\"more\"", 61), (&dialog, "data-id=\"", "id=\"older\"", 68)]
+    {
+        let (mut path, mut seen) = (first.to_owned(), Vec::new());
+        loop {
+            let page = owner.open(&path).await.ok(200).text;
+            seen.extend(page.split(row).skip(1).map(|part| part.split('"').next().unwrap().to_owned()));
+            let Some((_, rest)) = page.split_once(link) else { break };
+            path = rest.split('"').nth(1).unwrap().replace("&amp;", "&");
+        }
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!((count, seen.len()), (all, all), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn dialogs_are_found_by_what_they_are_called_and_by_who_waits() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001234", "Анна_Петрова").await;
+    let other = app.dialog(&shop.owner, shop.bot, shop.account, 78, 5).await;
+    let account = app.account(&shop.owner, shop.project).await;
+    let third = app.dialog(&shop.owner, shop.bot, account, 79, 9).await;
+    app.execute(&format!("update dialogs set external_display_name = 'Борис', external_username = 'boris' where id = {other}"))
+        .await;
+    app.execute(&format!("update personal_telegram_dialogs set waiting = false where dialog_id = {other}")).await;
+    app.message(shop.dialog, "<img src=x onerror=alert(1)>\nвторая строка").await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let found = async |query: &str| {
+        let page = owner.open(&format!("/client/dialogs{query}")).await.ok(200).text;
+        let ids = page.split("<a id=\"dialog-").skip(1).map(|part| part.split('"').next().unwrap().parse::<i32>().unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(found("").await, [shop.dialog, other, third]);
+    assert_eq!(found("?name=%D0%B0%D0%BD%D0%BD%D0%B0").await, [shop.dialog]);
+    assert_eq!(found("?name=%40BORIS").await, [other]);
+    assert_eq!(found("?name=_").await, [shop.dialog]);
+    assert_eq!(found("?name=%25").await, [] as [i32; 0]);
+    assert_eq!(found("?name=%00").await, [] as [i32; 0]);
+    assert_eq!(found("?waiting=1").await, [shop.dialog, third]);
+    assert_eq!(found(&format!("?account={account}")).await, [third]);
+    assert_eq!(found(&format!("?project={}", shop.project)).await, [shop.dialog, other, third]);
+    assert_eq!(found("?project=x&account=-1&cursor=x&name=&waiting=").await, [shop.dialog, other, third]);
+
+    let list = owner.open("/client/dialogs").await.text;
+    assert!(list.contains("&lt;img src=x onerror=alert(1)&gt;") && !list.contains("вторая строка"));
+    assert!(list.contains("aria-label=\"ждёт ответа\"") && list.contains("aria-label=\"отвечено\""));
+    let page = owner.open(&format!("/client/dialogs/{}", shop.dialog)).await.text;
+    assert_clean("dialog", &page);
+    assert!(page.contains("https://t.me/c/1234/7") && page.contains("Отвечайте из темы рабочей группы в Telegram"));
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;") && page.contains("disabled"));
+}
+
+/// Waits for so many `change` events.
+async fn changes(stream: &mut reqwest::Response, wanted: usize) {
+    let mut seen = 0;
+    while seen < wanted {
+        let chunk =
+            tokio::time::timeout(Duration::from_secs(20), stream.chunk()).await.expect("a change in time").unwrap().unwrap();
+        seen += String::from_utf8_lossy(&chunk).matches("event: change\ndata: look\n\n").count();
+    }
+}
+
+#[tokio::test]
+async fn streams_tell_of_changes() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let platform = Visit::of(&app, Role::Admin, None).await;
+    let mut list = owner.listen("/client/dialogs/live?waiting=1").await;
+    let mut dialog = owner.listen(&format!("/client/dialogs/{}/live", shop.dialog)).await;
+    let mut jobs = owner.listen("/admin/jobs/live").await;
+    let mut workers = platform.listen("/admin/workers/live").await;
+    for stream in [&mut list, &mut dialog, &mut jobs, &mut workers] {
+        changes(stream, 1).await;
+    }
+    let id = shop.mirror(&app).await;
+    for stream in [&mut list, &mut dialog, &mut jobs, &mut workers] {
+        changes(stream, 1).await;
+    }
+    let mut job = owner.listen(&format!("/admin/jobs/{id}/live")).await;
+    changes(&mut job, 1).await;
+    let token = owner.token().await;
+    owner.call("POST", &format!("/api/jobs/{id}/cancel"), Some(&token), r#"{"reason": "не нужно"}"#).await.ok(200);
+    for stream in [&mut job, &mut jobs] {
+        changes(stream, 1).await;
+    }
+    let page = owner.open(&format!("/admin/jobs/{id}")).await.text;
+    assert!(page.contains("отменено вручную: не нужно"));
+    owner.call("DELETE", &format!("/api/jobs/{id}"), Some(&token), "").await.ok(204);
+    changes(&mut job, 1).await;
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_what_matches_and_retries_it() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let (lost, refused) = (shop.dead(&app, "связь потеряна").await, shop.dead(&app, "отказано").await);
+    let waiting = shop.mirror(&app).await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let found = async |query: &str| {
+        let page = owner.open(&format!("/admin/jobs{query}")).await.ok(200).text;
+        [&lost, &refused, &waiting].map(|id| page.contains(&format!("id=\"job-{id}\"")))
+    };
+    assert_eq!(found("").await, [true, true, true]);
+    assert_eq!(found("?state=dead").await, [true, true, false]);
+    assert_eq!(found("?error=%D1%81%D0%B2%D1%8F%D0%B7%D1%8C").await, [true, false, false]);
+    assert_eq!(found(&format!("?dialog={}&account={}&kind=mirror-message", shop.dialog, shop.account)).await, [true, true, true]);
+    assert_eq!(found("?kind=send-reply").await, [false, false, false]);
+    let page = owner.open("/admin/jobs?error=%D1%81%D0%B2%D1%8F%D0%B7%D1%8C").await.text;
+    assert!(page.contains("<svg") && page.contains("class=\"dead\""), "the chart shows what died");
+    let order = page.split_once("id=\"retry-all\"").unwrap().1.split_once("data-body=\"").unwrap().1.split_once('"').unwrap().0;
+    let order = order.replace("&quot;", "\"");
+    let token = owner.token().await;
+    let answer = owner.call("POST", "/api/jobs/retry", Some(&token), &order).await.ok(200).json();
+    assert_eq!(answer["retried"], 1);
+    assert_eq!(found("?state=dead").await, [false, true, false]);
+    let held = owner.open(&format!("/admin/jobs/{waiting}")).await.text;
+    assert!(held.contains(&format!("href=\"/admin/jobs/{lost}\"")), "it waits for the one before it");
+    let dead = owner.open(&format!("/admin/jobs/{refused}")).await.text;
+    assert_eq!(dead.matches("Запуск ").count(), 3);
+    assert!(dead.contains(&format!("data-call=\"/api/jobs/{refused}/retry\"")) && !dead.contains("/cancel\""));
+}
+
+#[tokio::test]
+async fn the_workers_page_tells_who_serves_and_what_nobody_serves() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let platform = Visit::of(&app, Role::Admin, None).await;
+    let empty = platform.open("/admin/workers").await.ok(200).text;
+    assert!(empty.contains("Обработчиков нет") && empty.contains("никем не взят"));
+    let account = app.account(&shop.owner, shop.project).await;
+    app.execute(&format!(
+        "insert into personal_telegram_workers (name, host, pid, capacity, weight, seen_at) values
+           ('alive', 'host-a', 1, 1, 3, now() + interval '1 hour'), ('silent', 'host-b', 2, 7, 1, now() - interval '1 minute');
+         insert into personal_telegram_leases (class, object, owner, renewed_at) values
+           (7101, {account}, 'silent', now() - interval '1 minute'), (7101, {}, 'alive', now() + interval '1 hour');
+         update personal_telegram_accounts set display_name = 'Брошенный' where id = {account}",
+        shop.account
+    ))
+    .await;
+    shop.mirror(&app).await;
+    let page = platform.open("/admin/workers").await.ok(200).text;
+    assert_clean("/admin/workers", &page);
+    let words = words(&page);
+    for wanted in [
+        "alive",
+        "host-a · pid 1",
+        "работает",
+        "молчит",
+        "Брошенный",
+        "1 аккаунт без обработчика",
+        "не хватает мест: 1",
+        "Сообщение в тему",
+    ] {
+        assert!(words.contains(&wanted), "{wanted}: {words:?}");
+    }
+    assert!(!page.contains("никем не взят"));
+}
+
+#[tokio::test]
+async fn an_unknown_path_answers_people_with_a_page_and_programs_with_a_problem() {
+    let app = App::start().await;
+    let ask = async |path: &str, accept: &str| {
+        let answer = app.client.get(format!("{}{path}", app.base)).header("accept", accept).send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.headers()["content-type"].to_str().unwrap().to_owned(),
+            answer.headers().contains_key("content-security-policy"),
+        )
+    };
+    let page = (404, "text/html; charset=utf-8".to_owned(), true);
+    assert_eq!(ask("/client/nowhere", "text/html,application/xhtml+xml").await, page);
+    assert_eq!(ask("/nowhere", "text/html").await, page);
+    for (path, accept) in
+        [("/api/nowhere", "text/html"), ("/api", "text/html"), ("/nowhere", "application/json"), ("/nowhere", "*/*")]
+    {
+        assert_eq!(ask(path, accept).await, (404, "application/problem+json".to_owned(), true), "{path} {accept}");
+    }
+    let posted = app.client.post(format!("{}/nowhere", app.base)).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(posted.headers()["content-type"], "application/problem+json");
+}
