@@ -13,6 +13,9 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const FILES: &[(&str, &str, &str)] = &[
     ("app.css", "text/css; charset=utf-8", include_str!("assets/app.css")),
     ("app.js", SCRIPT, include_str!("assets/app.js")),
+    ("accounts.js", SCRIPT, include_str!("assets/accounts.js")),
+    ("forms.js", SCRIPT, include_str!("assets/forms.js")),
+    ("login.js", SCRIPT, include_str!("assets/login.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 
