@@ -10,3 +10,4 @@ mod jobs;
 mod judges;
 mod scenarios;
 mod support;
+mod web;

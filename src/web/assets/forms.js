@@ -32,7 +32,10 @@ document.addEventListener('submit', (event) => {
       return;
     }
     for (const secret of form.querySelectorAll('input[data-secret]')) secret.value = '';
-    document.activeElement?.blur();
+    // The part around it is about to be replaced: the focus stays there.
+    const part = form.closest('[data-live]');
+    if (part) part.tabIndex = -1;
+    part?.focus();
     notice(form.dataset.done);
     await refresh();
   });
