@@ -101,7 +101,7 @@ fn mirrored(visitor: &Visitor, account: &AccountPage) -> String {
 fn buttons(visitor: &Visitor, account: &AccountPage, name: &str) -> Markup {
     let id = |action: &str| format!("{action}-{}", account.id);
     html! {
-        div.row {
+        div.row.compact {
             @if account.status != "active" {
                 button.primary type="button" id=(id("login")) data-action="login" data-project=(account.project_id) { (visitor.text("sign-in-again")) }
             }

@@ -39,7 +39,7 @@ pub(super) fn window(visitor: &Visitor, lifetime: Duration) -> Markup {
         dialog #login-window aria-labelledby="login-title" data-lifetime=(lifetime.as_secs()) data-done=(text("account-connected"))
                data-lost=(text("login-lost")) {
             div.body {
-                div.row.spread {
+                div.window-head {
                     h2 #login-title { (text("connect-account")) }
                     button.plain.close type="button" data-close aria-label=(text("close")) { span aria-hidden="true" { "✕" } }
                 }

@@ -62,7 +62,7 @@ fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &[AccountPage], logi
             div.heading #heading data-live { h1 { (project.name) } (projects::health(cabinet, project)) }
             section.card #facts data-live aria-label=(text("project")) { (facts(cabinet, project)) }
             section.stack aria-labelledby="accounts-title" {
-                div.heading #connect data-live { h2 #accounts-title { (text("accounts-title")) } (connect(cabinet, project)) }
+                div.heading #connect data-live { h2 #accounts-title { (text("accounts-title")) } (connect(cabinet, project, true)) }
                 div #accounts data-live { (accounts::cards(cabinet, &accounts)) }
             }
             @if visitor.may_change() { (accounts::windows(visitor)) (login::window(visitor, login_lifetime)) }
@@ -73,13 +73,15 @@ fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &[AccountPage], logi
 fn facts(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
     let text = |id: &str| cabinet.visitor.text(id);
     html! {
-        dl.facts {
-            dt { (text("bot")) } dd { @match &project.bot_username { Some(name) => { "@" (name) } None => (text("none")) } }
-            dt { (text("group")) } dd { (group(cabinet, project)) }
-            dt { (text("open-dialogs")) }
-            dd {
-                a href="/client/dialogs" { (project.dialogs) }
-                @if project.waiting > 0 { ", " (cabinet.visitor.language.text_with("waiting-count", &[("count", project.waiting.into())])) }
+        dl.facts.across {
+            div { dt { (text("bot")) } dd { @match &project.bot_username { Some(name) => { "@" (name) } None => (text("none")) } } }
+            div { dt { (text("group")) } dd { (group(cabinet, project)) } }
+            div {
+                dt { (text("open-dialogs")) }
+                dd {
+                    a href="/client/dialogs" { (project.dialogs) }
+                    @if project.waiting > 0 { ", " (cabinet.visitor.language.text_with("waiting-count", &[("count", project.waiting.into())])) }
+                }
             }
         }
         @if cabinet.visitor.may_change() { p.small { a href={ "/client/settings#project-" (project.id) } { (text("project-settings")) } } }
@@ -90,8 +92,8 @@ fn group(cabinet: &Cabinet, project: &ProjectCard) -> String {
     project.group_title.clone().or_else(|| project.group.clone()).unwrap_or_else(|| cabinet.visitor.text("none"))
 }
 
-/// The button that begins a login, or what is missing for it.
-pub(super) fn connect(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
+/// The button that begins a login, or what is missing for it, with the way there.
+pub(super) fn connect(cabinet: &Cabinet, project: &ProjectCard, way: bool) -> Markup {
     let text = |id: &str| cabinet.visitor.text(id);
     let missing = match project {
         ProjectCard { bot_username: None, .. } => Some("connect-needs-bot"),
@@ -107,7 +109,7 @@ pub(super) fn connect(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
         @if let Some(missing) = missing {
             p.warning.wide id=(missing_id) {
                 (text(missing)) " "
-                @if cabinet.visitor.may_change() { a href={ "/client/settings#project-" (project.id) } { (text("open-settings")) } }
+                @if way && cabinet.visitor.may_change() { a href={ "/client/settings#project-" (project.id) } { (text("open-settings")) } }
             }
         }
     }

@@ -113,7 +113,7 @@ fn section(cabinet: &Cabinet, settings: &Settings, project: &Project, card: &Pro
                     }
                 }
             }
-            div.heading id={ "accounts-heading-" (project.id) } data-live { h3 { (text("accounts-title")) } (connect(cabinet, card)) }
+            div.heading id={ "accounts-heading-" (project.id) } data-live { h3 { (text("accounts-title")) } (connect(cabinet, card, false)) }
             div id={ "accounts-of-" (project.id) } data-live { (accounts::cards(cabinet, &of_project)) }
         }
     }
@@ -172,7 +172,7 @@ fn bound(cabinet: &Cabinet, settings: &Settings, project: &Project, bot: &Bot) -
             @if bot.status == "error" { p.error { (text("bot-rights")) } }
             form data-method="PATCH" data-path={ "/api/bots/" (bot.id) } data-done=(text("group-chosen")) {
                 @if group.is_some() || !choice.is_empty() {
-                    label { span { (text("group")) }
+                    label { span { (text("group-choice")) }
                         select name="group_chat_id" data-number required {
                             @if let (Some(group), Some(shown)) = (group, &shown) { option value=(group) selected { (shown) } }
                             @for chat in &choice { option value=(chat.chat_id) { (title(chat)) } }
