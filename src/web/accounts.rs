@@ -21,17 +21,13 @@ fn card(cabinet: &Cabinet, account: &AccountPage) -> Markup {
     let visitor = &cabinet.visitor;
     let text = |id: &str| visitor.text(id);
     let name = name(account);
-    let unknown = || html! { span.muted { "—" } };
-    let phone = account.phone.as_deref().filter(|phone| !phone.is_empty());
     let (kind, status) = status(account);
     html! {
         article.card id={ "account-" (account.id) } aria-labelledby={ "account-name-" (account.id) } {
             div.row.spread { h3 id={ "account-name-" (account.id) } { (name) } span class={ "mark " (kind) } { (text(status)) } }
             dl.facts {
-                dt { (text("username")) }
-                dd { @match &account.username { Some(username) if !username.is_empty() => { "@" (username) } _ => (unknown()) } }
-                dt { (text("phone")) }
-                dd { @match phone { Some(phone) => { "+" (phone.trim_start_matches('+')) } None => (unknown()) } }
+                @if let Some(username) = filled(&account.username) { dt { (text("username")) } dd { "@" (username) } }
+                @if let Some(phone) = filled(&account.phone) { dt { (text("phone")) } dd { "+" (phone.trim_start_matches('+')) } }
                 dt { (text("telegram-id")) } dd { (account.telegram_user_id.as_deref().unwrap_or("—")) }
                 dt { (text("last-activity")) }
                 dd { @match account.last_connected_at { Some(then) => (time(then)), None => (text("not-yet")) } }
@@ -46,13 +42,18 @@ fn card(cabinet: &Cabinet, account: &AccountPage) -> Markup {
     }
 }
 
+fn filled(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
 /// The name that people know it by.
 fn name(account: &AccountPage) -> String {
-    let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let username = || filled(&account.username).map(|username| format!("@{username}"));
+    let phone = || filled(&account.phone).map(str::to_owned);
     filled(&account.display_name)
+        .map(str::to_owned)
         .or_else(username)
-        .or_else(|| filled(&account.phone))
+        .or_else(phone)
         .unwrap_or_else(|| format!("#{}", account.id))
 }
 

@@ -47,7 +47,7 @@ pub(super) fn window(visitor: &Visitor, lifetime: Duration) -> Markup {
                     div.spinner aria-hidden="true" {}
                     img #login-code alt=(text("qr-code")) width="264" height="264" hidden;
                 }
-                p.says #login-says role="status" aria-live="polite" data-waiting=(text("login-waiting")) data-ready=(text("login-ready"))
+                p.says #login-says data-in="waiting ready scanned password checking" role="status" aria-live="polite" data-waiting=(text("login-waiting")) data-ready=(text("login-ready"))
                        data-scanned=(text("login-scanned")) data-password=(text("login-password")) data-checking=(text("login-checking")) {}
                 ol.steps data-in="waiting ready" {
                     li { (text("login-step-1")) }

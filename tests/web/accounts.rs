@@ -2,6 +2,7 @@
 
 use super::Browser;
 use crate::support::{Setup, Stack, wait_until};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use std::time::Duration;
 use tuberry_storage::users::Role;
@@ -47,15 +48,19 @@ async fn switches_and_names_stay_and_a_removal_is_asked_about() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_signed_out_says_so_by_itself_and_signs_in_again() {
-    let stack = Stack::start(Setup::default()).await;
+    let mut stack = Stack::start(Setup::default()).await;
     let anna = stack.person("Анна").await;
     let account = stack.connect(anna).await;
     let browser = Browser::signed_in(&stack, Role::Owner).await;
     browser.open(&format!("/client/projects/{}", stack.tenant.project)).await;
     browser.sees("#accounts .mark", "на связи").await;
     stack.control("POST", "/faults", json!({ "kind": "revoke", "user": anna.0 })).await;
-    // Telegram says so at the next call only.
-    browser.within(Duration::from_secs(120), "#accounts .error", "войдите снова по QR-коду").await;
+    // Telegram says so at the next call, which a new worker makes at once.
+    let worker = stack.workers.remove(0);
+    worker.signal(Signal::SIGTERM);
+    worker.wait().await;
+    stack.add_worker().await;
+    browser.sees("#accounts .error", "войдите снова по QR-коду").await;
     browser.sees("#heading .mark", "аккаунт требует внимания").await;
     browser.shoot("project-error").await;
     browser.click(&format!("#login-{account}")).await;

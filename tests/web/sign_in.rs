@@ -2,6 +2,7 @@
 
 use super::{Browser, PASSWORD};
 use crate::support::{Setup, Stack};
+use std::time::{Duration, Instant};
 use tuberry_storage::users::Role;
 
 fn quiet() -> Setup {
@@ -54,7 +55,7 @@ async fn the_eleventh_attempt_has_to_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_reads_and_finds_no_buttons() {
-    let stack = Stack::start(quiet()).await;
+    let mut stack = Stack::start(quiet()).await;
     stack.seed_accounts(1).await;
     let browser = Browser::signed_in(&stack, Role::Manager).await;
     browser.shoot("projects").await;
@@ -66,4 +67,8 @@ async fn a_manager_reads_and_finds_no_buttons() {
     }
     browser.open(&format!("/client/projects/{}", stack.tenant.project)).await;
     browser.shoot("project-manager").await;
+
+    let stopping = Instant::now();
+    stack.stop_processes().await;
+    assert!(stopping.elapsed() < Duration::from_secs(10), "the page's stream kept the process for {:?}", stopping.elapsed());
 }
