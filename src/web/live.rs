@@ -37,7 +37,14 @@ pub(super) fn stream<F>(every: Duration, fingerprint: impl Fn() -> F + Send + 's
 where
     F: Future<Output = Option<String>> + Send + 'static,
 {
-    let watch = Watch { ask: fingerprint, every, ends: Instant::now() + LONGEST, seen: None, first: true };
+    lasting(LONGEST, every, fingerprint)
+}
+
+fn lasting<F>(time: Duration, every: Duration, fingerprint: impl Fn() -> F + Send + 'static) -> impl IntoResponse
+where
+    F: Future<Output = Option<String>> + Send + 'static,
+{
+    let watch = Watch { ask: fingerprint, every, ends: Instant::now() + time, seen: None, first: true };
     let events = stream::unfold(watch, next);
     ([("x-accel-buffering", "no")], Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -73,24 +80,20 @@ mod tests {
     use futures::StreamExt;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// What a stream says in its ten minutes, in simulated time.
-    async fn all(answers: &'static [Option<&'static str>]) -> String {
-        static TIMES: AtomicUsize = AtomicUsize::new(0);
-        TIMES.store(0, Ordering::Relaxed);
-        let response: Response = stream(Duration::from_secs(1), move || async move {
-            let time = TIMES.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1);
-            answers[time].map(str::to_owned)
-        })
-        .into_response();
-        let chunks: Vec<_> = response.into_body().into_data_stream().collect().await;
-        chunks.into_iter().map(|chunk| String::from_utf8(chunk.unwrap().to_vec()).unwrap()).collect()
-    }
+    const ANSWERS: [Option<&str>; 5] = [Some("a"), Some("a"), None, Some("a"), Some("b")];
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_tells_what_is_and_what_changes_and_ends() {
-        let said = all(&[Some("a"), Some("a"), None, Some("a"), Some("b")]).await;
-        let events: Vec<&str> = said.split("\n\n").filter(|event| !event.starts_with(':') && !event.is_empty()).collect();
-        assert_eq!(events, ["event: change\ndata: a", "event: change\ndata: b"], "{said}");
-        assert!(said.matches(":\n\n").count() >= 30, "keep-alive comments: {said}");
+        static TIMES: AtomicUsize = AtomicUsize::new(0);
+        let fingerprint = || async {
+            let time = TIMES.fetch_add(1, Ordering::Relaxed).min(ANSWERS.len() - 1);
+            ANSWERS[time].map(str::to_owned)
+        };
+        let response: Response = lasting(Duration::from_millis(500), Duration::from_millis(5), fingerprint).into_response();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let chunks: Vec<_> = response.into_body().into_data_stream().collect().await;
+        let said: String = chunks.into_iter().map(|chunk| String::from_utf8(chunk.unwrap().to_vec()).unwrap()).collect();
+        assert_eq!(said, "event: change\ndata: a\n\nevent: change\ndata: b\n\n");
+        assert!(TIMES.load(Ordering::Relaxed) > ANSWERS.len(), "it goes on asking after the last change");
     }
 }
