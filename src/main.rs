@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     give_large_buffers_back();
+    allow_many_sockets();
     tuberry::telemetry::start();
     let command = tuberry::cli::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -20,6 +21,14 @@ fn main() -> ExitCode {
             eprintln!("tuberry: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every account is a socket, and the usual soft limit is 1,024 files: the hard one is ours to use. Where that cannot be, connections fail and say so.
+fn allow_many_sockets() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

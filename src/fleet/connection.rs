@@ -93,7 +93,7 @@ impl Connection {
             match self.serve(standing.clone(), lingers_until).await {
                 End::Over => return,
                 End::Suspended => tracing::warn!(account = self.account.0, "lease not renewed in time: connection closed"),
-                End::Problem(problem) => return self.take_out_of_service(problem, standing).await,
+                End::Problem(problem) => return Box::pin(self.take_out_of_service(problem, standing)).await,
                 End::Trouble(error, text) => {
                     tracing::warn!(account = self.account.0, %error, "account not served for now");
                     if let Some(text) = text {
@@ -117,7 +117,8 @@ impl Connection {
             end = suspended(standing.clone()) => return end,
             () = self.around.network.turn() => {}
         }
-        let start = match self.load().await {
+        // Boxed here and below: what runs now and then must not swell the task of an account that is idle nearly all the time.
+        let start = match Box::pin(self.load()).await {
             Ok(Some(start)) => start,
             Ok(None) => return End::Over,
             Err(end) => return end,
@@ -201,7 +202,7 @@ impl Connection {
             let now = *trouble.borrow_and_update();
             if let Some(now) = now {
                 tracing::warn!(account = self.account.0, trouble = ?now, "account not in full service");
-                self.note_trouble(&now.text()).await;
+                Box::pin(self.note_trouble(&now.text())).await;
             }
             if trouble.changed().await.is_err() {
                 return pending().await;
@@ -225,7 +226,7 @@ impl Connection {
                 Err(IntakeError::Ended(problem)) => return End::Problem(problem),
                 Err(IntakeError::Closed) => return End::Trouble("the connection ended by itself".into(), None),
             };
-            match self.store(&batch).await {
+            match Box::pin(self.store(&batch)).await {
                 Ok(()) => {
                     failures = 0;
                     intake.committed();
@@ -240,9 +241,9 @@ impl Connection {
                         _ => None,
                     };
                     if let Some(text) = text {
-                        self.note_trouble(text).await;
+                        Box::pin(self.note_trouble(text)).await;
                     }
-                    intake.reload(self.state_again(&mut failures).await);
+                    intake.reload(Box::pin(self.state_again(&mut failures)).await);
                 }
             }
         }
