@@ -1,5 +1,6 @@
 //! The portal.
 
 mod pages;
+mod queue_pages;
 mod visit;
 mod words;
