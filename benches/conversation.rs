@@ -3,10 +3,15 @@
 //!
 //! A latency runs from the moment at which the simulator has the message to the moment at which the simulator has it on the other side.
 
+#[path = "measure/mod.rs"]
+#[expect(dead_code, reason = "other benches measure more")]
+mod measure;
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of their support than this bench does")]
 mod support;
 
+use measure::traffic::{now, number};
+use measure::{Memory, Traffic, percentile, processor_time, write};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -27,7 +32,7 @@ async fn main() {
     println!("{:<34}{:>9}{:>9}{:>9}{:>9}", "latency, ms", "p50", "p95", "p99", "max");
     for rate in [5, 20] {
         let seconds = 20;
-        let questions = bench.questions(rate, rate * seconds).await;
+        let questions = bench.traffic.paced(rate, rate * seconds).await;
         row(&format!("customer → topic, {rate}/s"), &questions, &mut report);
         let answers = bench.answers(rate, rate * seconds).await;
         row(&format!("operator → customer, {rate}/s"), &answers, &mut report);
@@ -37,7 +42,7 @@ async fn main() {
     for rate in [100, 200, 300, 400, 500, 600, 800] {
         let before = bench.processor_times();
         let messages = rate * 10;
-        let latencies = bench.questions(rate, messages).await;
+        let latencies = bench.traffic.paced(rate, messages).await;
         let behind = percentile(&latencies, 0.99);
         println!("sustained {rate:>4}/s for 10 s: p50 {:.1} ms, p99 {behind:.1} ms", percentile(&latencies, 0.5));
         if behind > 1_000.0 {
@@ -55,14 +60,13 @@ async fn main() {
     report.insert("burst_2000_s".into(), json!(burst.as_secs_f64()));
     bench.report_memory(&mut report);
     bench.stack.assert_keys_were_never_shared().await;
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
-    std::fs::create_dir_all(&folder).expect("a folder below target");
-    std::fs::write(folder.join("conversation.json"), Value::Object(report).to_string()).expect("a file below target");
+    write("conversation", &Value::Object(report));
 }
 
 struct Bench {
     stack: Stack,
     customers: Vec<(Person, Person)>,
+    traffic: Traffic,
     topics: Vec<Value>,
     processes: Vec<(&'static str, u32)>,
     number: std::sync::atomic::AtomicUsize,
@@ -90,27 +94,9 @@ impl Bench {
         let mut processes = vec![("postgres", stack.cluster().embedded.pid()), ("simulator + bench", std::process::id())];
         processes.extend(stack.apis.iter().map(|process| ("api", process.pid())));
         processes.extend(stack.workers.iter().map(|process| ("worker", process.pid())));
-        Self { stack, customers, topics, processes, number: 0.into() }
-    }
-
-    /// Customers write `count` messages at `rate` a second. Latencies until the bot's call was answered, in milliseconds.
-    async fn questions(&self, rate: usize, count: usize) -> Vec<f64> {
-        let sent = self.paced(rate, count, async |index, text| {
-            let (customer, account) = self.customers[index % CUSTOMERS];
-            self.stack.write(customer, account, &text).await;
-        });
-        let sent = sent.await;
-        let arrived = self.until(count, || {
-            let log = self.stack.simulator.shared().lock().bots.log.to_json(Some("sendMessage"));
-            let calls = log.as_array().cloned().unwrap_or_default();
-            calls
-                .iter()
-                .rev()
-                .take(count * 2)
-                .filter_map(|call| Some((number(call["params"]["text"].as_str()?)?, call["at"].as_f64()?)))
-                .collect()
-        });
-        latencies(&sent, &arrived.await)
+        let chats = customers.iter().map(|(customer, account)| (customer.0, account.0)).collect();
+        let traffic = Traffic::new(stack.simulator.shared(), chats);
+        Self { stack, customers, traffic, topics, processes, number: 0.into() }
     }
 
     /// Operators answer `count` times at `rate` a second.
@@ -191,19 +177,6 @@ impl Bench {
         sent
     }
 
-    /// Calls `arrived` until it knows `count` new numbers.
-    async fn until(&self, count: usize, arrived: impl Fn() -> HashMap<usize, f64>) -> HashMap<usize, f64> {
-        let newest = self.number.load(std::sync::atomic::Ordering::Relaxed);
-        for _ in 0..600 {
-            let found = arrived();
-            if found.keys().filter(|&&number| number + count >= newest).count() >= count {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        panic!("{count} messages did not arrive within two minutes");
-    }
-
     fn processor_times(&self) -> Vec<f64> {
         self.processes.iter().map(|&(_, pid)| processor_time(pid)).collect()
     }
@@ -220,49 +193,17 @@ impl Bench {
     fn report_memory(&self, report: &mut serde_json::Map<String, Value>) {
         println!("resident memory after all that:");
         for &(name, pid) in &self.processes {
-            let pages: f64 = std::fs::read_to_string(format!("/proc/{pid}/statm"))
-                .ok()
-                .and_then(|statm| statm.split(' ').nth(1)?.parse().ok())
-                .unwrap_or_default();
-            println!("{:<34}{:>8.1} MB", format!("  {name} ({pid})"), pages * 4096.0 / 1e6);
-            report.insert(format!("rss_mb_{name}"), json!(pages * 4096.0 / 1e6));
+            let megabytes = Memory::of(pid).resident * 1024.0 / 1e6;
+            println!("{:<34}{megabytes:>8.1} MB", format!("  {name} ({pid})"));
+            report.insert(format!("rss_mb_{name}"), json!(megabytes));
         }
     }
 }
 
-/// Seconds of CPU of a process and its children (PostgreSQL's backends), those that have ended included.
-fn processor_time(pid: u32) -> f64 {
-    let own = |pid: u32, fields: std::ops::Range<usize>| -> f64 {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0.0 };
-        let Some((_, rest)) = stat.rsplit_once(')') else { return 0.0 };
-        let fields: f64 =
-            rest.split_whitespace().collect::<Vec<_>>()[fields].iter().filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-        fields / 100.0
-    };
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    // 11..13: utime and stime; 13..15: those of reaped children.
-    let live: f64 = children.split_whitespace().filter_map(|child| child.parse().ok()).map(|child| own(child, 11..13)).sum();
-    own(pid, 11..15) + live
-}
-
-fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1_000.0)
-}
-
-/// The number in a text like «💬 Клиент: #17».
-fn number(text: &str) -> Option<usize> {
-    text.rsplit_once('#')?.1.parse().ok()
-}
-
 fn latencies(sent: &HashMap<usize, f64>, arrived: &HashMap<usize, f64>) -> Vec<f64> {
-    let mut latencies: Vec<f64> = sent.iter().filter_map(|(number, sent)| Some((arrived.get(number)? - sent).max(0.0))).collect();
+    let latencies: Vec<f64> = sent.iter().filter_map(|(number, sent)| Some((arrived.get(number)? - sent).max(0.0))).collect();
     assert_eq!(latencies.len(), sent.len(), "all arrive");
-    latencies.sort_by(f64::total_cmp);
     latencies
-}
-
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
 }
 
 fn row(name: &str, latencies: &[f64], report: &mut serde_json::Map<String, Value>) {

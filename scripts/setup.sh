@@ -22,6 +22,9 @@ for tool in cc ld; do
 done
 scripts/postgres-bin.sh >/dev/null 2>&1 || packages+=(postgresql)
 command -v redis-server >/dev/null || packages+=(redis-server)
+# The portal is tested in a real browser.
+command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
+command -v chromedriver >/dev/null || packages+=(chromium-driver)
 venv=target/venv
 requirements=scripts/requirements.txt
 venv_is_current() { [[ -x $venv/bin/python ]] && cmp -s "$requirements" "$venv/requirements.txt"; }

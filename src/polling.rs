@@ -100,7 +100,7 @@ impl Poller {
             () = not_in_force(standing) => tracing::info!(bot = self.bot.id.0, "this process does not poll the bot any more"),
             () = self.poll() => {}
         }
-        self.claims.give_back_all(vec![self.lease]).await;
+        self.claims.give_back_all(vec![(self.lease, Duration::ZERO)]).await;
         self.bot.id
     }
 

@@ -36,7 +36,7 @@ pub fn router(port: WorkerPort) -> Router {
 
 /// The database answers and every lease is in force: 200, else 503. Accounts without room do not make this worker unready, but stand there.
 async fn ready(State(port): State<WorkerPort>) -> (StatusCode, Json<Value>) {
-    let database = sqlx::query_scalar::<_, i32>("select 1").fetch_one(port.store.pool()).await.is_ok();
+    let database = port.store.answers().await;
     let leases = port.claims.all_in_force();
     let Census { owned, connected, without_room, room } = port.census.borrow().clone();
     let body = json!({

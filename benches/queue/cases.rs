@@ -1,8 +1,9 @@
 //! What must not slow the queue down: rows that lie there, keys that wait, heads that snooze, snapshots that somebody holds.
 
 use crate::JOBS;
+use crate::measure::percentile;
 use crate::ours::Ours;
-use crate::report::{Report, percentile};
+use crate::report::Report;
 
 /// Puts `count` finished jobs into the table.
 pub async fn done_rows(ours: &Ours, count: usize) {

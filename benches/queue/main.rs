@@ -3,6 +3,9 @@
 //!
 //! `BENCH_PEERS=1` adds graphile-worker (npm); `BENCH_ONLY=drain,ordered` runs only these lines (and writes no file).
 
+#[path = "../measure/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other benches measure more")]
+mod measure;
 #[path = "../../tests/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of their support than this bench does")]
 mod support;
@@ -13,6 +16,7 @@ mod peers;
 mod pgbench;
 mod report;
 
+use measure::percentile;
 use ours::Ours;
 use pgbench::Pgbench;
 use report::Report;
@@ -56,9 +60,9 @@ async fn main() {
     }
     if wanted("start") {
         let latencies = ours.starts(500).await;
-        report.round("start_p50_ms", report::percentile(&latencies, 0.5), None);
-        report.round("start_p99_ms", report::percentile(&latencies, 0.99), None);
-        report.round("delayed_max_ms", report::percentile(&ours.delayed(300).await, 1.0), None);
+        report.round("start_p50_ms", percentile(&latencies, 0.5), None);
+        report.round("start_p99_ms", percentile(&latencies, 0.99), None);
+        report.round("delayed_max_ms", percentile(&ours.delayed(300).await, 1.0), None);
     }
     if wanted("idle") {
         report.round("idle_statements_per_s", ours.idle().await, None);

@@ -1,6 +1,7 @@
 //! Rounds in, medians out: the table that people read and the file that programs read.
 
-use serde_json::{Map, json};
+use crate::measure::{percentile, write};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The lines of `queue.json`, with what the table says of them.
@@ -78,24 +79,6 @@ impl Report {
             let (value, reference, ratio) = self.figures(line).expect("every line was measured");
             lines.insert((*line).to_owned(), json!({ "value": value, "reference": reference, "ratio": ratio }));
         }
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
-        std::fs::create_dir_all(&folder).expect("a folder below target");
-        let text = serde_json::to_string_pretty(&lines).expect("plain numbers");
-        std::fs::write(folder.join("queue.json"), text).expect("a file below target");
+        write("queue", &Value::Object(lines));
     }
-}
-
-/// The value below which `part` of the values lie.
-pub fn percentile(values: &[f64], part: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().saturating_sub(1);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index of a short list"
-    )]
-    let index = (last as f64 * part).round() as usize;
-    sorted[index]
 }

@@ -51,6 +51,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         asked_to_stop().await;
         tracing::info!("stopping");
         stopping.cancel();
+        crate::web::end_streams();
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {

@@ -99,8 +99,9 @@ impl Claims {
         }
     }
 
-    /// Gives leases back whose connections are closed. One that cannot be written now is given back when PostgreSQL is there again.
-    pub async fn give_back_all(&self, leases: Vec<Lease>) {
+    /// Gives leases back whose connections are closed, each with the time for which its key must rest yet because Telegram may not have heard the
+    /// close. One that cannot be written now is given back when PostgreSQL is there again.
+    pub async fn give_back_all(&self, leases: Vec<(Lease, Duration)>) {
         if !leases.is_empty() {
             let (answer, answered) = oneshot::channel();
             let _ = self.requests.send(Request::GiveBack { leases, answer });
@@ -146,7 +147,7 @@ impl KeyClaims for Claims {
     }
 
     async fn give_back(&self, lease: &Lease) {
-        self.give_back_all(vec![lease.clone()]).await;
+        self.give_back_all(vec![(lease.clone(), Duration::ZERO)]).await;
     }
 
     fn holds(&self, lease: &Lease) -> bool {

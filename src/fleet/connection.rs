@@ -8,6 +8,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
@@ -67,8 +68,14 @@ impl From<Error> for End {
 
 impl Connection {
     /// Serves the account until told to stop, until the lease is lost, or until the account is out of service. The connection is
-    /// closed, and the close seen, when this returns.
-    pub async fn run(self) {
+    /// closed, and the close seen, when this returns: the time for which Telegram may not have heard of it yet.
+    pub async fn run(self) -> Duration {
+        let mut lingers_until = Instant::now();
+        self.serve_again_and_again(&mut lingers_until).await;
+        lingers_until.saturating_duration_since(Instant::now())
+    }
+
+    async fn serve_again_and_again(&self, lingers_until: &mut Instant) {
         let mut standing = self.around.claims.standing(&self.lease);
         let mut failures = 0;
         loop {
@@ -82,8 +89,8 @@ impl Connection {
             if !matches!(in_force, Ok(Standing::InForce)) {
                 return;
             }
-            let began = tokio::time::Instant::now();
-            match self.serve(standing.clone()).await {
+            let began = Instant::now();
+            match self.serve(standing.clone(), lingers_until).await {
                 End::Over => return,
                 End::Suspended => tracing::warn!(account = self.account.0, "lease not renewed in time: connection closed"),
                 End::Problem(problem) => return self.take_out_of_service(problem, standing).await,
@@ -103,7 +110,7 @@ impl Connection {
     }
 
     /// One connection, from opening to closing.
-    async fn serve(&self, standing: watch::Receiver<Standing>) -> End {
+    async fn serve(&self, standing: watch::Receiver<Standing>, lingers_until: &mut Instant) -> End {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return End::Over,
@@ -126,7 +133,7 @@ impl Connection {
             end = self.take_in(&mut intake) => end,
         };
         self.around.links.remove(self.account);
-        link.close().await;
+        *lingers_until = link.close().await.max(*lingers_until);
         end
     }
 

@@ -25,7 +25,7 @@ const INTEREST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Request {
     Claim { class: KeyClass, objects: Vec<i32>, reuse: Reuse, by_job: bool, answer: oneshot::Sender<ClaimResults> },
-    GiveBack { leases: Vec<Lease>, answer: oneshot::Sender<()> },
+    GiveBack { leases: Vec<(Lease, Duration)>, answer: oneshot::Sender<()> },
     Leave { answer: oneshot::Sender<()> },
     Stop { answer: oneshot::Sender<()> },
 }
@@ -51,12 +51,23 @@ pub(super) struct LockSession {
     room: Option<Room>,
     pub(super) held: Arc<Held>,
     requests: mpsc::UnboundedReceiver<Request>,
+    /// Leases to be given back when PostgreSQL is there again, and until when their keys rest.
+    later: Vec<(Lease, Duration)>,
 }
 
 fn by_class(leases: impl IntoIterator<Item = Lease>) -> HashMap<KeyClass, Vec<i32>> {
     let mut classes: HashMap<KeyClass, Vec<i32>> = HashMap::new();
     leases.into_iter().for_each(|lease| classes.entry(lease.class).or_default().push(lease.object));
     classes
+}
+
+/// Remembers what could not be given back yet, and until when each key rests.
+fn keep_for_later(held: &Held, later: &mut Vec<(Lease, Duration)>, leases: Vec<(Lease, Duration)>) {
+    let now = boot_clock::now();
+    for (lease, _) in &leases {
+        held.remove(lease);
+    }
+    later.extend(leases.into_iter().map(|(lease, rest)| (lease, now + rest)));
 }
 
 impl LockSession {
@@ -68,7 +79,7 @@ impl LockSession {
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
         let dial = Dial { url, tag: held.owner().to_owned(), last_backend: None };
-        Self { dial, host, room, held, requests }
+        Self { dial, host, room, held, requests, later: Vec::new() }
     }
 
     /// Runs until it is told to stop, or nobody is left who could tell.
@@ -108,11 +119,9 @@ impl LockSession {
                                 let refused = |object| (object, Err(ClaimError::Unavailable("no connection to PostgreSQL".into())));
                                 let _ = answer.send(objects.into_iter().map(refused).collect());
                             }
-                            // What is not in the registry is given back by the first renewal.
+                            // Written first thing on the next session.
                             Request::GiveBack { leases, answer } => {
-                                for lease in &leases {
-                                    self.held.remove(lease);
-                                }
+                                keep_for_later(&self.held, &mut self.later, leases);
                                 let _ = answer.send(());
                             }
                             Request::Leave { answer } => drop(answer.send(())),
@@ -148,7 +157,7 @@ impl LockSession {
                 request = self.requests.recv() => match request {
                     None => return End::Stopped,
                     Some(Request::Stop { answer }) => {
-                        let own = self.held.own().into_iter().map(|own| own.lease).collect();
+                        let own = self.held.own().into_iter().map(|own| (own.lease, Duration::ZERO)).collect();
                         let _ = self.give_back(session, own).await;
                         let _ = answer.send(());
                         return End::Stopped;
@@ -196,13 +205,15 @@ impl LockSession {
         let overdue = self.held.overdue();
         if !overdue.is_empty() {
             tracing::warn!(count = overdue.len(), "claims of jobs that did not give them back are ended");
-            self.give_back(session, overdue).await?;
+            self.give_back(session, overdue.into_iter().map(|lease| (lease, Duration::ZERO)).collect()).await?;
         }
         let unlocked = self.held.own().into_iter().filter(|own| !own.locked).map(|own| own.lease);
         for (class, objects) in by_class(unlocked) {
             let locked = in_time(leases::try_lock(&mut session.conn, class, &objects)).await?;
             self.held.locked(class, &locked);
         }
+        // Before the renewal, which would give them back without their rest.
+        self.give_back_late(session).await?;
         let own = self.held.own();
         let began = boot_clock::now();
         let name = self.held.owner();
@@ -254,13 +265,25 @@ impl LockSession {
         Ok(())
     }
 
-    async fn give_back(&mut self, session: &mut Session, leases: Vec<Lease>) -> Result<()> {
-        let locked: Vec<Lease> = leases.iter().filter(|lease| self.held.remove(lease)).cloned().collect();
-        in_time(leases::give_back(&mut session.conn, &leases)).await?;
+    async fn give_back_late(&mut self, session: &mut Session) -> Result<()> {
+        let now = boot_clock::now();
+        let late: Vec<(Lease, Duration)> =
+            self.later.iter().map(|(lease, until)| (lease.clone(), until.saturating_sub(now))).collect();
+        in_time(leases::give_back(&mut session.conn, &late, self.room.is_none())).await?;
+        self.later.clear();
+        Ok(())
+    }
+
+    async fn give_back(&mut self, session: &mut Session, leases: Vec<(Lease, Duration)>) -> Result<()> {
+        let locked: Vec<Lease> = leases.iter().map(|(lease, _)| lease).filter(|lease| self.held.remove(lease)).cloned().collect();
+        if let Err(error) = in_time(leases::give_back(&mut session.conn, &leases, self.room.is_none())).await {
+            keep_for_later(&self.held, &mut self.later, leases);
+            return Err(error);
+        }
         for (class, objects) in by_class(locked) {
             in_time(leases::unlock(&mut session.conn, class, &objects)).await?;
         }
-        if leases.iter().any(|lease| lease.class == KeyClass::Account) {
+        if leases.iter().any(|(lease, _)| lease.class == KeyClass::Account) {
             workers::announce(&mut session.conn, "given back").await;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! How the workers divide the accounts: every worker computes the same division from what it reads, and does its own part of it.
 
 use chrono::{DateTime, Utc};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use tuberry_domain::AccountId;
 use tuberry_storage::workers::{Served, Worker};
@@ -35,13 +36,16 @@ struct Part {
     capacity: usize,
     weight: usize,
     started_at: DateTime<Utc>,
+    /// What it holds.
     load: usize,
+    /// What it holds besides guests.
+    base: usize,
     share: usize,
 }
 
-/// Divides evenly, by weight, within one account, moving no more than the excess. The odd ones stay where they are; those that stand nowhere go to
-/// the newest worker. What was taken last is given back first. So in a rolling restart what came from a worker that left goes to the one that
-/// takes its place, and nothing moves more than twice.
+/// Divides evenly, by weight, within one account, moving no more than the excess. Guests (what came because a worker left or died) go first to
+/// the worker that takes that one's place, and what remains of an uneven division stays with those who had it before. So in a rolling restart
+/// every account moves away and to its place again, and never more than that.
 pub(super) fn plan(view: View<'_>) -> Plan {
     let me = view.me.name.as_str();
     // This worker's own row may be missing: it is about to be written, by the newest of all, or it was too silent for a while.
@@ -51,6 +55,7 @@ pub(super) fn plan(view: View<'_>) -> Plan {
         weight: worker.weight.max(1) as usize,
         started_at: worker.started_at,
         load: 0,
+        base: 0,
         share: 0,
     };
     let mut parts: BTreeMap<&str, Part> =
@@ -61,7 +66,12 @@ pub(super) fn plan(view: View<'_>) -> Plan {
         let owner = if mine.contains(&served.account) { Some(me) } else { row_owner };
         match owner {
             // One that is leaving is not on the list: its accounts come as it gives them back.
-            Some(owner) => drop(parts.get_mut(owner).map(|part| part.load += 1)),
+            Some(owner) => {
+                if let Some(part) = parts.get_mut(owner) {
+                    part.load += 1;
+                    part.base += usize::from(!served.guest);
+                }
+            }
             None => orphans.push(served.account),
         }
     }
@@ -70,28 +80,38 @@ pub(super) fn plan(view: View<'_>) -> Plan {
     let served: BTreeSet<AccountId> = view.served.iter().map(|served| served.account).collect();
     let mut unassigned = orphans.into_iter();
     let mut claim = Vec::new();
-    for (name, part) in &parts {
+    // The newest first: it keeps the odd ones.
+    let mut newest_first: Vec<(&&str, &Part)> = parts.iter().collect();
+    newest_first.sort_by_key(|(_, part)| Reverse(part.started_at));
+    for (name, part) in newest_first {
         let theirs = unassigned.by_ref().take(part.share.saturating_sub(part.load));
         if *name == me { claim.extend(theirs) } else { theirs.for_each(drop) }
     }
+    let guests: BTreeSet<AccountId> = view.served.iter().filter(|served| served.guest).map(|served| served.account).collect();
+    let mut going: Vec<AccountId> = view.mine.iter().rev().filter(|account| served.contains(account)).copied().collect();
+    going.sort_by_key(|account| !guests.contains(account));
+    going.truncate(excess);
     Plan {
         claim,
-        give_back: view.mine.iter().rev().filter(|account| served.contains(account)).take(excess).copied().collect(),
+        give_back: going,
         without_room: view.served.len().saturating_sub(parts.values().map(|part| part.capacity).sum()),
     }
 }
 
-/// Everybody's share of `total`: the one that would be the least after growing, in proportion to its weight, grows first, up to its capacity;
-/// among equals that of the worker which has more already, then that of the newest.
+/// Everybody's share of `total`: the one that would be the least after growing, in proportion to its weight, grows first, up to its capacity. Among
+/// equals first one that would else have to give up what is not a guest, then one that has too little even with its guests gone (it takes the
+/// place of a worker that left), then the one that has more already, then the newest.
 fn divide(parts: &mut BTreeMap<&str, Part>, total: usize) {
+    let weights: usize = parts.values().map(|part| part.weight).sum();
     // (share + 1) / weight, compared without rounding.
     let grown = |one: &Part, other: &Part| ((one.share + 1) * other.weight).cmp(&((other.share + 1) * one.weight));
+    let rank = |part: &Part| {
+        let (keeps, joins) = (part.base > part.share, part.base < total * part.weight / weights.max(1));
+        (!keeps, !joins, Reverse(part.load), Reverse(part.started_at))
+    };
     for _ in 0..total {
         let growing = parts.values_mut().filter(|part| part.share < part.capacity);
-        let order = |one: &Part, other: &Part| {
-            grown(one, other).then(other.load.cmp(&one.load)).then(other.started_at.cmp(&one.started_at))
-        };
-        match growing.min_by(|one, other| order(one, other)) {
+        match growing.min_by(|one, other| grown(one, other).then_with(|| rank(one).cmp(&rank(other)))) {
             Some(part) => part.share += 1,
             None => break,
         }

@@ -257,12 +257,16 @@ impl Supervisor {
         let (claims, links) = (self.around.claims.clone(), self.around.links.clone());
         self.running.insert(account, running);
         self.tasks.spawn(async move {
-            if let Err(error) = tokio::spawn(connection.run()).await {
-                tracing::error!(account = account.0, %error, "an account's connection broke");
-                links.remove(account);
-                sleep(UNSEEN_CLOSE).await;
-            }
-            claims.give_back_all(vec![lease]).await;
+            let rest = match tokio::spawn(connection.run()).await {
+                Ok(rest) => rest,
+                Err(error) => {
+                    tracing::error!(account = account.0, %error, "an account's connection broke");
+                    links.remove(account);
+                    sleep(UNSEEN_CLOSE).await;
+                    Duration::ZERO
+                }
+            };
+            claims.give_back_all(vec![(lease, rest)]).await;
             account
         });
     }

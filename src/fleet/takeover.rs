@@ -49,6 +49,12 @@ pub(super) fn proves_orphaned(found: &Found) -> bool {
 
 /// What to do with a lease whose lock is held.
 pub(super) fn decide(found: &Found, me: &str, reuse: Reuse) -> Decision {
+    if !found.rest.is_zero() {
+        return match reuse {
+            Reuse::Optional => Decision::Take { key_is_free: false },
+            Reuse::Required => Decision::Wait(found.rest),
+        };
+    }
     if found.owner.as_deref().is_none_or(|owner| owner == me) {
         return Decision::Take { key_is_free: true };
     }
@@ -74,6 +80,7 @@ mod tests {
             owner_silent: Some(Duration::from_secs(age)),
             orphaned: false,
             locks_kept: true,
+            rest: Duration::ZERO,
         }
     }
 
@@ -87,6 +94,14 @@ mod tests {
     fn a_lease_given_back_and_our_own_are_taken_at_once() {
         assert_eq!(required(&Found { owner: None, ..found(0) }), FREE);
         assert_eq!(required(&Found { owner: Some("me".into()), ..found(0) }), FREE);
+    }
+
+    #[test]
+    fn a_key_whose_close_was_not_heard_rests() {
+        let rest = Duration::from_secs(70);
+        assert_eq!(required(&Found { owner: None, rest, ..found(0) }), Decision::Wait(rest));
+        let start_over = decide(&Found { owner: None, rest, ..found(0) }, "me", Reuse::Optional);
+        assert_eq!(start_over, Decision::Take { key_is_free: false });
     }
 
     #[test]

@@ -21,13 +21,13 @@ pub(crate) const SILENT: Duration = Duration::from_secs(6);
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     match tuberry_storage::migrations::missing(state.store.pool()).await {
         Ok(0) => {
-            let fleet = workers::overview(&state.store, SILENT).await.map_or(Value::Null, |fleet| {
+            let accounts = workers::overview(&state.store, SILENT).await.map_or(Value::Null, |overview| {
                 json!({
-                    "workers": fleet.workers, "capacity": fleet.capacity, "accounts": fleet.accounts,
-                    "unserved": fleet.unserved, "without_room": fleet.without_room(),
+                    "active": overview.accounts, "unserved": overview.unserved, "without_room": overview.without_room(),
+                    "workers": overview.workers, "capacity": overview.capacity,
                 })
             });
-            (StatusCode::OK, Json(json!({ "database": "ok", "migrations": "ok", "fleet": fleet })))
+            (StatusCode::OK, Json(json!({ "database": "ok", "migrations": "ok", "accounts": accounts })))
         }
         Ok(missing) => {
             let body = json!({ "database": "ok", "migrations": format!("{missing} missing: run `tuberry migrate`") });

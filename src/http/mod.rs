@@ -119,6 +119,8 @@ fn protected(state: &AppState) -> Router<AppState> {
         .route(&format!("{ACCOUNTS}/login"), post(logins::start))
         .route(&format!("{ACCOUNTS}/login/{{id}}"), get(logins::status).delete(logins::cancel))
         .route(&format!("{ACCOUNTS}/login/{{id}}/password"), post(logins::password))
+        .route(&format!("{ACCOUNTS}/login/{{id}}/qr.svg"), get(logins::svg))
+        .route(&format!("{ACCOUNTS}/login/{{id}}/qr.png"), get(logins::png))
         .route("/api/projects", get(projects::list).post(projects::create))
         .route("/api/projects/{id}", get(projects::read).patch(projects::update))
         .route("/api/bots", get(bots::list).post(bots::create))

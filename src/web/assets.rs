@@ -15,6 +15,9 @@ const FILES: &[(&str, &str, &str)] = &[
     ("app.js", SCRIPT, include_str!("assets/app.js")),
     ("dialog.js", SCRIPT, include_str!("assets/dialog.js")),
     ("jobs.js", SCRIPT, include_str!("assets/jobs.js")),
+    ("accounts.js", SCRIPT, include_str!("assets/accounts.js")),
+    ("forms.js", SCRIPT, include_str!("assets/forms.js")),
+    ("login.js", SCRIPT, include_str!("assets/login.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

@@ -1,19 +1,25 @@
 //! The portal: pages rendered here, and the little JavaScript that they need. Pages read from storage; whatever changes something is a call of
 //! the REST interface (`http`), which takes the session's cookie beside bearer tokens.
 
+mod accounts;
 mod assets;
 mod dialogs;
 mod jobs;
 mod layout;
 mod live;
+mod login;
 mod parts;
 mod password;
+mod project;
 mod projects;
+mod settings;
 mod sign_in;
 mod texts;
 mod unknown;
 mod visitor;
 mod workers;
+
+pub use live::end_streams;
 
 use crate::http::AppState;
 use axum::Router;
@@ -44,6 +50,11 @@ pub fn router() -> Router<AppState> {
         .route("/admin/jobs/{id}/live", get(jobs::live_page))
         .route("/admin/workers", get(workers::show))
         .route("/admin/workers/live", get(workers::live))
+        .route("/client/projects/{id}", get(project::show))
+        .route("/client/projects/{id}/events", get(project::events))
+        .route("/client/logins/{id}/events", get(login::events))
+        .route("/client/settings", get(settings::show))
+        .route("/client/settings/events", get(settings::events))
         .route("/sign-in", get(sign_in::form).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/password", get(password::form).post(password::submit))

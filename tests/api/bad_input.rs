@@ -132,7 +132,7 @@ async fn texts_that_the_database_cannot_hold_are_refused() {
 async fn unknown_addresses_and_methods_are_problems_too() {
     let app = App::start().await;
     let owner = app.owner().await;
-    for path in ["/", "/api", "/api/nothing", "/api/personal-telegram-accounts/1/2/3", "/nothing/"] {
+    for path in ["/api", "/api/nothing", "/api/personal-telegram-accounts/1/2/3", "/nothing/"] {
         app.get(path, &owner).await.problem(404);
     }
     for (method, path) in [("PUT", ACCOUNTS), ("DELETE", "/api/projects"), ("GET", "/api/auth/login"), ("PATCH", "/healthz")] {

@@ -186,6 +186,31 @@ async fn a_status_promises_a_code_only_while_telegram_takes_it() {
 }
 
 #[tokio::test]
+async fn the_code_is_a_picture_while_there_is_one_and_for_its_tenant_alone() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let (id, number) = login_at(&app, &owner, LoginStage::Ready).await;
+    let stranger = app.owner().await;
+    let path = |kind: &str| format!("{LOGIN}/{id}/qr.{kind}");
+    for (kind, content_type, begins) in [("svg", "image/svg+xml", "<?xml"), ("png", "image/png", "PNG")] {
+        let picture = app.get(&path(kind), &owner).await.ok(200);
+        assert_eq!(picture.headers["content-type"], content_type);
+        assert_eq!(picture.headers["cache-control"], "no-store");
+        assert!(picture.text.trim_start_matches(|letter: char| !letter.is_ascii()).starts_with(begins), "{kind}");
+        app.get(&path(kind), &stranger).await.problem(404);
+        app.send("GET", &path(kind), None, "").await.problem(401);
+    }
+    let first = app.get(&path("svg"), &owner).await.text;
+    let url = app.sealer.seal(login_place(&number.to_string(), "sealed_url"), b"tg://login?token=abd");
+    change(&app, number, |login| login.sealed_url = Some(url)).await;
+    assert_ne!(app.get(&path("svg"), &owner).await.text, first, "another code is another picture");
+    change(&app, number, |login| login.token_expires_at = Some(chrono::Utc::now() - Duration::from_secs(1))).await;
+    for kind in ["svg", "png"] {
+        app.get(&path(kind), &owner).await.problem(404);
+    }
+}
+
+#[tokio::test]
 async fn a_completed_login_shows_its_account() {
     let app = App::start().await;
     let owner = app.owner().await;

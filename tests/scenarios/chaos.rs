@@ -3,7 +3,7 @@
 //!
 //! `CHAOS_SEED` repeats a run's faults; `CHAOS_MINUTES` is the length of the long run (`make chaos`).
 
-mod host;
+pub(super) mod host;
 mod plan;
 mod storm;
 mod trace;
@@ -26,10 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 async fn a_minute_of_faults_loses_nothing_and_shares_no_key() {
     chaos(Weather {
         workers: WORKERS,
-        length: 60.0,
-        pause: 1.2..2.6,
-        stop: 3.0..20.0,
-        cut: 3.0..20.0,
+        length: 55.0,
+        pause: 1.2..3.0,
+        stop: 3.0..30.0,
+        cut: 3.0..30.0,
+        postgres_up: 32.0..42.0,
         postgres_down: 3.0..8.0,
         long_stop: None,
     })
@@ -45,6 +46,7 @@ async fn many_minutes_of_faults_lose_nothing_and_share_no_key() {
         pause: 2.0..5.0,
         stop: 3.0..40.0,
         cut: 3.0..40.0,
+        postgres_up: 50.0..130.0,
         postgres_down: 3.0..30.0,
         long_stop: Some(100.0),
     })
@@ -93,15 +95,16 @@ async fn chaos(weather: Weather) {
 
 /// Looks every second whether a key was shared, and notes how things stand; does not return.
 async fn watch(stack: &Stack, trace: &Trace) {
-    loop {
+    for second in 1.. {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let stats = stack.control("GET", "/stats", Value::Null).await;
         let database = tokio::time::timeout(Duration::from_secs(1), standing(stack)).await;
         let database = database.ok().and_then(Result::ok).unwrap_or_else(|| "no PostgreSQL".to_owned());
-        trace.sample(&format!(
-            "{} connections, {} messages of bots; {database}",
-            stats["connections"], stats["bot"]["sendMessage"]
-        ));
+        let now = format!("{} connections, {} messages of bots; {database}", stats["connections"], stats["bot"]["sendMessage"]);
+        trace.sample(&now);
+        if second % 10 == 0 {
+            trace.event(&now);
+        }
         stack.assert_keys_were_never_shared().await;
     }
 }

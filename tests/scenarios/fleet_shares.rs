@@ -117,7 +117,7 @@ async fn what_finds_no_room_waits_and_can_be_seen_everywhere() {
     assert!(metrics.lines().any(|line| line == "tuberry_accounts_owned 2"), "{metrics}");
     let (_, api) = stack.call("GET", "/readyz", "", None).await;
     assert_eq!(
-        (&api["fleet"]["without_room"], &api["fleet"]["unserved"], &api["fleet"]["workers"]),
+        (&api["accounts"]["without_room"], &api["accounts"]["unserved"], &api["accounts"]["workers"]),
         (&1.into(), &1.into(), &1.into())
     );
 
@@ -143,7 +143,7 @@ async fn what_finds_no_room_waits_and_can_be_seen_everywhere() {
     wait_for_shares(&stack, &[1, 2]).await;
     wait_until(MINUTE, "no text any more", async || texts().await.is_empty().then_some(())).await;
     let (_, api) = stack.call("GET", "/readyz", "", None).await;
-    assert_eq!((&api["fleet"]["without_room"], &api["fleet"]["unserved"]), (&0.into(), &0.into()));
+    assert_eq!((&api["accounts"]["without_room"], &api["accounts"]["unserved"]), (&0.into(), &0.into()));
     stack.workers.extend([worker, second]);
     stack.assert_keys_were_never_shared().await;
 }

@@ -6,6 +6,7 @@ mod chaos;
 mod conversation;
 mod delivery;
 mod fleet_claims;
+mod fleet_cut_off;
 mod fleet_fences;
 mod fleet_shares;
 mod fleet_workers;

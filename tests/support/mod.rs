@@ -3,15 +3,14 @@
 mod clusters;
 mod databases;
 mod processes;
-mod proxy;
+pub mod proxy;
 mod seeding;
 mod socks;
-mod stack;
+pub mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::Process;
-pub use proxy::{Line, Proxy};
 pub use socks::Socks;
 pub use stack::{Person, Setup, Stack, free_port};
 

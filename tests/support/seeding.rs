@@ -35,7 +35,7 @@ impl Stack {
     }
 
     /// A new person of the simulator with an authorization key that is signed in.
-    fn signed_in(&self, name: &str) -> (Person, StringSession, UpdateState) {
+    pub fn signed_in(&self, name: &str) -> (Person, StringSession, UpdateState) {
         let shared = self.simulator.shared();
         let mut world = shared.lock();
         let id = world.add_user(NewUser { first_name: name.into(), ..NewUser::default() }).expect("room for a person");

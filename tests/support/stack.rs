@@ -14,7 +14,7 @@ use tuberry_storage::clients;
 use tuberry_storage::users::{self, NewUser, Role};
 
 /// Secrets of the tests' processes.
-pub(super) const APP_SECRET: &str = "app secret of the tests, long enough";
+pub const APP_SECRET: &str = "app secret of the tests, long enough";
 const JWT_SECRET: &str = "jwt secret of the tests, long enough";
 
 /// How a stack is set up.
@@ -216,6 +216,11 @@ impl Stack {
         Process::tuberry(arguments, &environment).await
     }
 
+    /// Where the portal is.
+    pub fn url(&self) -> String {
+        self.base(0)
+    }
+
     fn base(&self, api: usize) -> String {
         format!("http://127.0.0.1:{}", self.ports[api])
     }
@@ -278,6 +283,18 @@ impl Stack {
         let (status, bot) = self.call("POST", "/api/bots", &token, Some(body)).await;
         assert_eq!(status, 201, "{bot}");
         Tenant { token, client, project, bot_token, forum, operator }
+    }
+
+    /// A user of the portal, of the tenant: the e-mail address.
+    pub async fn user(&self, role: Role, password: &str) -> String {
+        let client = self.tenant.client;
+        let email = format!("{role:?}.of.{client}@example.org").to_lowercase();
+        let hashed_password = Secret::new(tuberry::passwords::hash(&Secret::new(password.to_owned())));
+        let mut tx = self.store().begin().await.expect("a transaction");
+        let user = NewUser { email: email.clone(), hashed_password, role, client: Some(client) };
+        users::create(&mut tx, &user).await.expect("a user").expect("an e-mail that is not taken");
+        tx.commit().await.expect("a commit");
+        email
     }
 
     /// A user of Telegram.

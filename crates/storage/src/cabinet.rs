@@ -1,4 +1,4 @@
-//! What the portal's overview shows of a tenant.
+//! What the portal's overview shows of a tenant, and whether it has changed.
 
 use crate::Result;
 use sqlx::PgPool;
@@ -75,4 +75,23 @@ pub async fn projects(pool: &PgPool, client: ClientId, project: Option<ProjectId
         waiting: row.waiting,
     });
     Ok(card.collect())
+}
+
+/// Changes with everything that the pages of a project (`None`: of all) show of accounts, bots, groups and names; not with its dialogs.
+pub async fn fingerprint(pool: &PgPool, client: ClientId, project: Option<ProjectId>) -> Result<String> {
+    let print = sqlx::query_scalar!(
+        r#"select md5(concat(
+             (select string_agg(row(a.id, a.project_id, a.status, a.last_error, a.display_name, a.username, a.phone, a.telegram_user_id, a.accepts_private,
+                                    a.accepts_groups, a.accepts_channels, date_trunc('minute', a.last_connected_at), x.address)::text, '' order by a.id)
+                from personal_telegram_accounts a left join personal_telegram_proxies x on x.account_id = a.id
+               where a.client_id = $1 and ($2::int is null or a.project_id = $2)), '/',
+             (select string_agg(row(p.id, p.name, p.description, p.bot_id)::text, '' order by p.id)
+                from projects p where p.client_id = $1 and ($2::int is null or p.id = $2)), '/',
+             (select string_agg(row(b.id, b.bot_username, b.status, b.group_chat_id)::text, '' order by b.id) from bots b where b.client_id = $1), '/',
+             (select string_agg(row(c.id, c.chat_id, c.chat_type, c.title, c.is_forum, c.is_active)::text, '' order by c.id)
+                from telegram_chats c join bots b on b.id = c.bot_id where b.client_id = $1))) as "print!""#,
+        client.0,
+        project.map(|project| project.0)
+    );
+    Ok(print.fetch_one(pool).await?)
 }

@@ -27,6 +27,8 @@ pub struct Found {
     pub orphaned: bool,
     /// PostgreSQL has kept its locks since before the last renewal.
     pub locks_kept: bool,
+    /// Given back by an owner whose close Telegram may not have heard: how long the key rests yet.
+    pub rest: Duration,
 }
 
 fn seconds(value: f64) -> Duration {
@@ -135,7 +137,8 @@ pub async fn find(conn: &mut PgConnection, class: KeyClass, objects: &[i32]) -> 
              coalesce(extract(epoch from clock_timestamp() - l.renewed_at), 0)::float8 as "age!",
              extract(epoch from clock_timestamp() - w.seen_at)::float8 as owner_silent,
              coalesce(l.orphaned, false) as "orphaned!",
-             coalesce(up.since < l.renewed_at, true) as "locks_kept!"
+             coalesce(up.since < l.renewed_at, true) as "locks_kept!",
+             coalesce(extract(epoch from l.rests_until - clock_timestamp()), 0)::float8 as "rest!"
            from unnest($2::int[]) as wanted(object)
            cross join up
            left join personal_telegram_leases l on l.class = $1 and l.object = wanted.object
@@ -153,6 +156,7 @@ pub async fn find(conn: &mut PgConnection, class: KeyClass, objects: &[i32]) -> 
         owner_silent: row.owner_silent.map(seconds),
         orphaned: row.orphaned,
         locks_kept: row.locks_kept,
+        rest: seconds(row.rest),
     });
     Ok(found.collect())
 }
@@ -199,7 +203,8 @@ pub async fn take(
              where l.class = $1 and (l.owner is null or l.owner = $4 or l.renewed_at < clock_timestamp() - make_interval(secs => $5))
              for update of l skip locked),
            changed as (
-             update personal_telegram_leases l set owner = $4, epoch = l.epoch + 1, renewed_at = clock_timestamp(), orphaned = false
+             update personal_telegram_leases l
+             set guest = case when l.owner is null or l.owner = $4 then l.guest else true end, owner = $4, epoch = l.epoch + 1, renewed_at = clock_timestamp(), orphaned = false, rests_until = null
              from present p where l.class = $1 and l.object = p.object
              returning l.object, l.epoch),
            added as (
@@ -220,21 +225,26 @@ pub async fn take(
     Ok(leases.collect())
 }
 
-/// Gives leases back: the next taker may connect at once, so their connections must be closed by now.
-pub async fn give_back(conn: &mut PgConnection, leases: &[Lease]) -> Result<()> {
+/// Gives leases back: the next taker may connect at once, or when the rest is over. Their connections must be closed by now. `leaves`: because
+/// the owner leaves; whoever takes them holds them as guests.
+pub async fn give_back(conn: &mut PgConnection, leases: &[(Lease, Duration)], leaves: bool) -> Result<()> {
     if leases.is_empty() {
         return Ok(());
     }
-    let (classes, objects): (Vec<i32>, Vec<i32>) = leases.iter().map(|lease| (lease.class as i32, lease.object)).unzip();
-    let (epochs, owners): (Vec<i64>, Vec<String>) = leases.iter().map(|lease| (lease.epoch, lease.owner.clone())).unzip();
+    let (classes, objects): (Vec<i32>, Vec<i32>) = leases.iter().map(|(lease, _)| (lease.class as i32, lease.object)).unzip();
+    let (epochs, owners): (Vec<i64>, Vec<String>) = leases.iter().map(|(lease, _)| (lease.epoch, lease.owner.clone())).unzip();
+    let rests: Vec<f64> = leases.iter().map(|(_, rest)| rest.as_secs_f64()).collect();
     sqlx::query!(
-        "update personal_telegram_leases l set owner = null, orphaned = false, renewed_at = clock_timestamp()
-         from unnest($1::int[], $2::int[], $3::bigint[], $4::text[]) as m(class, object, epoch, owner)
+        "update personal_telegram_leases l set owner = null, orphaned = false, renewed_at = clock_timestamp(),
+                guest = $6, rests_until = case when m.rest > 0 then clock_timestamp() + make_interval(secs => m.rest) end
+         from unnest($1::int[], $2::int[], $3::bigint[], $4::text[], $5::float8[]) as m(class, object, epoch, owner, rest)
          where l.class = m.class and l.object = m.object and l.epoch = m.epoch and l.owner = m.owner",
         &classes,
         &objects,
         &epochs,
-        &owners
+        &owners,
+        &rests,
+        leaves
     )
     .execute(conn)
     .await?;

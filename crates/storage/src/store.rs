@@ -81,6 +81,14 @@ impl Store {
         &self.pool
     }
 
+    /// True when the database answers.
+    pub async fn answers(&self) -> bool {
+        match self.pool.acquire().await {
+            Ok(mut connection) => connection.ping().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// Wakes the queue for what has been committed.
     pub fn wake(&self, wake_ups: &[String]) {
         let mut pending = Pending::default();

@@ -38,6 +38,8 @@ pub struct Served {
     pub owner: Option<String>,
     /// The lease has not been renewed lately: the owner is dead, stopped, or cut off.
     pub silent: bool,
+    /// It came to its owner because another worker left or died.
+    pub guest: bool,
 }
 
 /// Workers seen within `silent`, by name.
@@ -61,7 +63,8 @@ pub async fn list(store: &Store, silent: Duration) -> Result<Vec<Worker>> {
 pub async fn served(store: &Store, silent: Duration) -> Result<Vec<Served>> {
     let rows = sqlx::query!(
         r#"select a.id, a.accepts_private, a.accepts_groups, a.accepts_channels, s.created_at as session_from,
-             l.owner as "owner?", coalesce(l.renewed_at < now() - make_interval(secs => $2), true) as "silent!"
+             l.owner as "owner?", coalesce(l.renewed_at < now() - make_interval(secs => $2), true) as "silent!",
+             coalesce(l.guest, false) as "guest!"
            from personal_telegram_accounts a
            join personal_telegram_sessions s on s.account_id = a.id
            left join personal_telegram_leases l on l.class = $1 and l.object = a.id
@@ -78,6 +81,7 @@ pub async fn served(store: &Store, silent: Duration) -> Result<Vec<Served>> {
         session_from: row.session_from,
         owner: row.owner,
         silent: row.silent,
+        guest: row.guest,
     });
     Ok(served.collect())
 }

@@ -111,6 +111,7 @@ impl Database {
         let row = &self.row;
         let heartbeat = row.owner.and_then(|owner| self.heartbeats.iter().flatten().find(|(name, _)| *name == owner));
         Found {
+            rest: std::time::Duration::ZERO,
             object: 1,
             owner: row.owner.map(|owner| owner.to_string()),
             epoch: row.epoch,

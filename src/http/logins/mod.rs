@@ -3,11 +3,13 @@
 
 mod cancel;
 mod password;
+mod qr;
 mod start;
 mod status;
 
 pub(super) use cancel::cancel;
 pub(super) use password::password;
+pub(super) use qr::{png, svg};
 pub(super) use start::start;
 pub(super) use status::status;
 

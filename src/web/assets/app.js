@@ -4,10 +4,11 @@ const csrf = document.querySelector('meta[name="csrf"]')?.content;
 export const language = document.documentElement.lang;
 
 /** Calls the REST interface; resolves to the answer's JSON (null for 204), rejects with an Error that can be shown. */
-export async function call(method, path, body) {
+export async function call(method, path, body, options = {}) {
   let answer;
   try {
     answer = await fetch(path, {
+      ...options,
       method,
       headers: { 'x-csrf-token': csrf, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -67,11 +68,15 @@ export function times(root = document) {
     time.title = exact.format(then);
   }
 }
+
+/** What the server said last of each live part, before times were written. */
+const seen = new WeakMap();
+for (const part of document.querySelectorAll('[data-live]')) seen.set(part, part.innerHTML);
 times();
 setInterval(times, 20000);
 
 /**
- * Keeps the parts of the page with `data-live` current: asks for the page again when its stream (`data-stream` on <body>'s main) says that something
+ * Keeps the parts of the page with `data-live` current: asks for the page again when its stream (`data-stream` on some element) says that something
  * changed, and puts the new parts in place of the old ones, unless somebody is typing in one.
  */
 export async function refresh() {
@@ -80,10 +85,10 @@ export async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const part of document.querySelectorAll('[data-live]')) {
     const other = fresh.getElementById(part.id);
-    if (!other || other.innerHTML === part.dataset.seen) continue;
+    if (!other || other.innerHTML === seen.get(part)) continue;
     if (part.contains(document.activeElement) && document.activeElement.matches('input:not([type=checkbox]), textarea, select')) continue;
     const focused = part.contains(document.activeElement) ? document.activeElement.id : '';
-    part.dataset.seen = other.innerHTML;
+    seen.set(part, other.innerHTML);
     part.innerHTML = other.innerHTML;
     times(part);
     if (focused) document.getElementById(focused)?.focus();
@@ -91,14 +96,22 @@ export async function refresh() {
   }
 }
 
+// A page that nobody sees does not listen: browsers allow six connections to a server over HTTP/1.1. A stream says at its beginning how things are.
 const stream = document.querySelector('[data-stream]');
-if (stream) {
-  const source = new EventSource(stream.dataset.stream);
-  let pending;
+let source;
+let pending;
+function listen() {
+  source?.close();
+  if (document.hidden) return;
+  source = new EventSource(stream.dataset.stream);
   source.addEventListener('change', () => {
     clearTimeout(pending);
-    pending = setTimeout(refresh, 50);
+    pending = setTimeout(() => refresh().catch(() => {}), 50);
   });
+}
+if (stream) {
+  document.addEventListener('visibilitychange', listen);
+  listen();
 }
 
 // A menu closes when something else is touched, and with Escape.

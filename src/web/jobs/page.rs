@@ -142,7 +142,7 @@ fn buttons(visitor: &Visitor, detailed: &Detailed) -> Markup {
         div.row {
             @if state == Place::Dead { (simple("retry", "retry", "retried")) }
             @if state == Place::Scheduled { (simple("run-now", "run-now", "moved")) }
-            @if waits || (state == Place::Running && !detailed.job.cancel_asked) { (simple("cancel", "cancel", "cancelled")) }
+            @if waits || (state == Place::Running && !detailed.job.cancel_asked) { (simple("cancel", "cancel-job", "cancelled")) }
             @if state != Place::Running {
                 (button(&Action {
                     id: "delete",

@@ -1,6 +1,7 @@
 //! A machine of its own for a worker: each of its lines, to PostgreSQL and to Telegram, can be disturbed.
 
-use crate::support::{Line, Process, Proxy, Stack};
+use crate::support::proxy::{Line, Proxy};
+use crate::support::{Process, Stack};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What goes wrong and when, drawn from a seed.
 
-use crate::support::Line;
+use crate::support::proxy::Line;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,45 +32,45 @@ pub struct Weather {
     pub pause: Range<f64>,
     pub stop: Range<f64>,
     pub cut: Range<f64>,
+    /// Between two failures of PostgreSQL. They are few: what is not settled by then, everybody has to wait for.
+    pub postgres_up: Range<f64>,
     pub postgres_down: Range<f64>,
     /// One worker is stopped for so long, once: longer than Telegram waits for a sign of life.
     pub long_stop: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Kill,
     Stop,
-    Postgres(bool),
-    Telegram(bool),
-    DropConnections,
-    PostgresDown,
+    Postgres(Line),
+    Telegram(Line),
 }
 
 /// Kinds are dealt out of this hand, shuffled, again and again: a storm of a minute has them all.
-const HAND: [Kind; 12] = [
-    Kind::Kill,
-    Kind::Kill,
+const HAND: [Kind; 8] = [
     Kind::Kill,
     Kind::Kill,
     Kind::Stop,
     Kind::Stop,
-    Kind::Postgres(true),
-    Kind::Postgres(false),
-    Kind::Telegram(true),
-    Kind::Telegram(false),
-    Kind::DropConnections,
-    Kind::PostgresDown,
+    Kind::Postgres(Line::Frozen),
+    Kind::Postgres(Line::Cut),
+    Kind::Telegram(Line::Silent),
+    Kind::Telegram(Line::Cut),
 ];
 
-/// What a fault occupies until it is over: two faults of one kind never overlap on the same worker.
+/// How long a new worker is left alone.
+const SETTLING: f64 = 8.0;
+
+/// How long a worker may take to have its session again when its line to PostgreSQL is back.
+const BACK: f64 = 3.0;
+
+/// What a fault occupies until it is over: two faults never occupy the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Life(usize),
     Process(usize),
     Postgres(usize),
     Telegram(usize),
-    Server,
 }
 
 struct Draw {
@@ -80,13 +80,14 @@ struct Draw {
     deeds: Vec<(f64, Deed)>,
 }
 
-/// Deeds in the order of their times, since the storm's beginning. Every fault has ended when the storm does.
+/// Deeds in the order of their times, since the storm's beginning. Every fault has ended when the storm does, and
+/// at least half of the workers are well at any time: where all are down nothing is at stake.
 pub fn draw(seed: u64, weather: &Weather) -> Vec<(Duration, Deed)> {
-    let mut draw =
-        Draw { random: fastrand::Rng::with_seed(seed), weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
-    draw.long_stop();
-    let mut at = 1.0;
-    let mut hand = Vec::new();
+    let random = fastrand::Rng::with_seed(seed);
+    let mut draw = Draw { random, weather: weather.clone(), taken: BTreeMap::new(), deeds: Vec::new() };
+    let stopped = draw.long_stop();
+    draw.postgres(&stopped);
+    let (mut at, mut hand) = (1.0, Vec::new());
     while at < weather.length {
         if hand.is_empty() {
             hand = HAND.to_vec();
@@ -106,18 +107,28 @@ impl Draw {
         range.start + self.random.f64() * (range.end - range.start)
     }
 
-    fn take(&mut self, place: Place, time: &Range<f64>) -> bool {
-        let taken = self.taken.entry(place).or_default();
-        let free = taken.iter().all(|other| other.end <= time.start || time.end <= other.start);
-        if free {
-            taken.push(time.clone());
-        }
-        free
-    }
-
-    /// A period of at most `range` from `at`.
     fn period(&mut self, at: f64, range: &Range<f64>) -> Range<f64> {
         at..(at + self.within(range)).min(self.weather.length)
+    }
+
+    fn is_free(&self, place: Place, time: &Range<f64>) -> bool {
+        let taken = self.taken.get(&place).into_iter().flatten();
+        taken.into_iter().all(|other| other.end <= time.start || time.end <= other.start)
+    }
+
+    /// A worker, drawn from those that have all these places free; of those that are well only while most are.
+    fn worker(&mut self, places: &[fn(usize) -> Place], time: &Range<f64>) -> Option<usize> {
+        const ALL: [fn(usize) -> Place; 3] = [Place::Process, Place::Postgres, Place::Telegram];
+        let is_well = |worker: &usize| ALL.iter().all(|place| self.is_free(place(*worker), time));
+        let most_are_well = (0..self.weather.workers).filter(is_well).count() > self.weather.workers / 2;
+        let free = |worker: &usize| places.iter().all(|place| self.is_free(place(*worker), time));
+        let may = |worker: &usize| free(worker) && (most_are_well || !is_well(worker));
+        let workers: Vec<usize> = (0..self.weather.workers).filter(may).collect();
+        let worker = *self.random.choice(&workers)?;
+        for place in places {
+            self.taken.entry(place(worker)).or_default().push(time.clone());
+        }
+        Some(worker)
     }
 
     fn lasting(&mut self, time: &Range<f64>, begin: Deed, end: Deed) {
@@ -126,61 +137,74 @@ impl Draw {
 
     /// The worker is left alone otherwise, and so are its lines to Telegram: a ping that is delivered late keeps Telegram's timer of a stopped
     /// worker running for longer than others wait.
-    fn long_stop(&mut self) {
-        let Some(seconds) = self.weather.long_stop else { return };
-        let worker = self.random.usize(..self.weather.workers);
+    fn long_stop(&mut self) -> Range<f64> {
+        let Some(seconds) = self.weather.long_stop else { return 0.0..0.0 };
         let begin = self.weather.length * (0.2 + 0.4 * self.random.f64());
         let (time, around) = (begin..begin + seconds, begin - 60.0..begin + seconds + 1.0);
-        for place in [Place::Life(worker), Place::Process(worker), Place::Telegram(worker)] {
-            self.take(place, &around);
+        if let Some(worker) = self.worker(&[Place::Process, Place::Postgres, Place::Telegram], &around) {
+            self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
         }
-        self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
+        time
+    }
+
+    /// PostgreSQL goes away now and then, every second time while a worker is stopped; when it is back, everybody has to reconnect to Telegram,
+    /// too. Not more often, and not during the long stop: a worker without connections shares no key.
+    fn postgres(&mut self, long_stop: &Range<f64>) {
+        let Weather { length, postgres_up, postgres_down, .. } = self.weather.clone();
+        let mut at = self.within(&postgres_up);
+        while at < length {
+            let time = self.period(at, &postgres_down);
+            if time.start < long_stop.end && long_stop.start < time.end + 1.0 {
+                at = long_stop.end + 1.0;
+                continue;
+            }
+            let how = *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
+            self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
+            self.deeds.push((time.end + 1.0, Deed::DropConnections));
+            if self.random.bool() {
+                self.stop(&(at - 0.7..(time.end + 5.0).min(length)));
+            }
+            at = time.end + self.within(&postgres_up);
+        }
     }
 
     fn fault(&mut self, kind: Kind, at: f64) {
-        let worker = self.random.usize(..self.weather.workers);
-        let Weather { stop, cut, postgres_down, .. } = self.weather.clone();
+        let Weather { stop, cut, .. } = self.weather.clone();
         match kind {
+            // It is left alone until it has had time to get some accounts.
             Kind::Kill => {
-                if self.take(Place::Life(worker), &(at..at)) {
+                if let Some(worker) = self.worker(&[Place::Process, Place::Postgres], &(at..at + SETTLING)) {
                     self.deeds.push((at, Deed::Kill(worker)));
                 }
             }
-            Kind::Stop => self.stop(worker, at, &stop),
-            Kind::Postgres(frozen) => {
+            Kind::Stop => {
+                let time = self.period(at, &stop);
+                self.stop(&time);
+            }
+            Kind::Postgres(line) => {
                 let time = self.period(at, &cut);
-                if self.take(Place::Postgres(worker), &time) {
-                    let line = if frozen { Line::Frozen } else { Line::Cut };
+                // A lock that is free tells of an owner that died or closes by itself: stopped ones must keep their sessions.
+                let places: &[fn(usize) -> Place] =
+                    if line == Line::Cut { &[Place::Postgres, Place::Process] } else { &[Place::Postgres] };
+                if let Some(worker) = self.worker(places, &(time.start..time.end + BACK)) {
                     self.lasting(&time, Deed::Postgres(worker, line), Deed::Postgres(worker, Line::Open));
                 }
             }
-            Kind::Telegram(silent) => {
+            Kind::Telegram(line) => {
                 let time = self.period(at, &cut);
-                if self.take(Place::Telegram(worker), &time) {
-                    let line = if silent { Line::Silent } else { Line::Cut };
+                // One that has lost its connections shares no key: that would help whoever is stopped, or cut off from PostgreSQL.
+                let places: &[fn(usize) -> Place] =
+                    if line == Line::Cut { &[Place::Telegram, Place::Process] } else { &[Place::Telegram] };
+                if let Some(worker) = self.worker(places, &time) {
                     self.lasting(&time, Deed::Telegram(worker, line), Deed::Telegram(worker, Line::Open));
-                }
-            }
-            Kind::DropConnections => self.deeds.push((at, Deed::DropConnections)),
-            Kind::PostgresDown => {
-                let time = self.period(at, &postgres_down);
-                if self.take(Place::Server, &time) {
-                    let how =
-                        *self.random.choice(&[Signal::SIGINT, Signal::SIGQUIT, Signal::SIGKILL]).unwrap_or(&Signal::SIGQUIT);
-                    self.lasting(&time, Deed::PostgresDown(how), Deed::PostgresUp);
-                    if self.random.bool() {
-                        let longer = time.end - at + 1.0;
-                        self.stop(worker, at - 0.7, &(longer..longer + 5.0));
-                    }
                 }
             }
         }
     }
 
-    fn stop(&mut self, worker: usize, at: f64, range: &Range<f64>) {
-        let time = self.period(at, range);
-        if self.take(Place::Process(worker), &time) {
-            self.lasting(&time, Deed::Stop(worker), Deed::Continue(worker));
+    fn stop(&mut self, time: &Range<f64>) {
+        if let Some(worker) = self.worker(&[Place::Process], time) {
+            self.lasting(time, Deed::Stop(worker), Deed::Continue(worker));
         }
     }
 }

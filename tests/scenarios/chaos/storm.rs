@@ -3,7 +3,8 @@
 use super::host::Host;
 use super::plan::Deed;
 use super::trace::Trace;
-use crate::support::{Line, Process, Stack};
+use crate::support::proxy::Line;
+use crate::support::{Process, Stack};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;

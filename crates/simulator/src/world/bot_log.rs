@@ -33,6 +33,7 @@ pub struct Entry {
 pub struct RequestLog {
     entries: VecDeque<Entry>,
     bytes: usize,
+    added: u64,
 }
 
 impl RequestLog {
@@ -40,11 +41,23 @@ impl RequestLog {
     pub fn add(&mut self, bot: i64, method: &'static str, params: String, status: u16, lost: bool) {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         self.bytes += params.len();
+        self.added += 1;
         self.entries.push_back(Entry { bot, method, params: params.into_boxed_str(), status, lost, at });
         while self.entries.len() > CAPACITY || self.bytes > CAPACITY_BYTES {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.params.len();
         }
+    }
+
+    /// How many calls came in so far, those that gave way included.
+    pub fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// What came in after the first `seen` calls, oldest first, as far as it is kept.
+    pub fn after(&self, seen: u64) -> impl Iterator<Item = &Entry> {
+        let given_way = self.added - self.entries.len() as u64;
+        self.entries.iter().skip(seen.saturating_sub(given_way) as usize)
     }
 
     /// The calls of one method, or of all: `[{"bot","method","params","status","lost","at"}]`, oldest first.
@@ -73,6 +86,9 @@ mod tests {
         }
         assert_eq!(log.entries.len(), CAPACITY);
         assert_eq!(&*log.entries[0].params, "{\"n\":5}");
+        let newest: Vec<&str> = log.after(CAPACITY as u64 + 3).map(|entry| &*entry.params).collect();
+        assert_eq!(newest, ["{\"n\":100003}", "{\"n\":100004}"]);
+        assert_eq!((log.after(0).count(), log.after(log.added()).count()), (CAPACITY, 0));
         log.add(1, "getMe", " ".repeat(CAPACITY_BYTES), 200, false);
         assert_eq!(log.entries.len(), 1);
         assert_eq!(log.to_json(Some("sendMessage")), json!([]));

@@ -21,6 +21,12 @@ use tuberry_domain::account::{AccountProblem, AccountTrouble};
 /// How often a closed gate is asked again.
 const GATE_POLL: Duration = Duration::from_millis(200);
 
+/// How long the ping before a close may take.
+const LAST_PING: Duration = Duration::from_secs(2);
+
+/// Why a connection ends that Telegram closed.
+const CLOSED: &str = "closed by Telegram";
+
 /// Why a connection ends whose lease is not in force: a ping would start Telegram's timer anew.
 const FENCED: &str = "not allowed to be connected any more";
 
@@ -134,14 +140,30 @@ impl Supervisor {
         let end = tokio::select! {
             biased;
             () = self.stop.cancelled() => End::Stopped,
-            () = lost.notified() => End::Lost("closed by Telegram".into()),
+            () = lost.notified() => End::Lost(CLOSED.into()),
             end = self.watch(&wire) => end,
         };
         self.shared.publish(LinkStatus::Connecting, None);
         discard.cancel();
+        if !self.hears_the_close(&wire, &end).await {
+            self.session.linger(wire.may_linger_until());
+        }
         wire.close(None).await;
         finish(forwarding).await;
         end
+    }
+
+    /// Whether Telegram will hear that the connection is closed: it answers, or has closed it itself. Where the network is gone at that moment it
+    /// keeps its end, and a connection of another process would be a second one.
+    async fn hears_the_close(&self, wire: &Wire, end: &End) -> bool {
+        match end {
+            End::Problem(_) => true,
+            End::Lost(why) if why == CLOSED => true,
+            // A ping without the lease would start Telegram's timer anew; whoever takes over waits by other rules.
+            _ if !(self.shared.gate)() => true,
+            End::Stopped => matches!(timeout(LAST_PING, wire.ping()).await, Ok(Ok(()))),
+            End::Lost(_) => false,
+        }
     }
 
     /// Pings the connection and asks after the session, until something is wrong.

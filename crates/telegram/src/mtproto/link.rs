@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::account::{Accepts, AccountTrouble};
 use tuberry_domain::intake::{Peer, UpdateState};
@@ -49,6 +50,7 @@ pub struct AccountLink {
     calls: Calls,
     stop: CancellationToken,
     supervisor: JoinHandle<()>,
+    session: Arc<HeldSession>,
 }
 
 impl AccountLink {
@@ -65,11 +67,12 @@ impl AccountLink {
         let shared = Arc::new(Shared::new(network, start.gate));
         let (fed, feed) = mpsc::channel(FED_CAPACITY);
         let stop = CancellationToken::new();
-        let supervisor = Supervisor { shared: shared.clone(), session, proxy: start.proxy, fed, stop: stop.clone() };
+        let supervisor =
+            Supervisor { shared: shared.clone(), session: session.clone(), proxy: start.proxy, fed, stop: stop.clone() };
         let calls = Calls(shared);
         let known = super::intake::Known::new(start.self_id, start.peers, start.accepts);
         let intake = Intake::new(calls.clone(), feed, known, start.state, start.last_message);
-        (Self { calls, stop, supervisor: tokio::spawn(supervisor.run()) }, intake)
+        (Self { calls, stop, supervisor: tokio::spawn(supervisor.run()), session }, intake)
     }
 
     /// A handle for calls.
@@ -87,13 +90,15 @@ impl AccountLink {
         self.calls.0.trouble()
     }
 
-    /// Closes the connection and returns when its socket is closed: the key may be used elsewhere from then on. Calls that are
-    /// under way fail with [`tuberry_domain::ports::CallError::Lost`].
-    pub async fn close(mut self) {
+    /// Closes the connection and returns when its socket is closed. Calls that are under way fail with
+    /// [`tuberry_domain::ports::CallError::Lost`]. The key may be used by another process from the returned time on: it is past, unless Telegram
+    /// did not answer lately and may not have heard of a close.
+    pub async fn close(mut self) -> Instant {
         self.stop.cancel();
         if let Err(error) = (&mut self.supervisor).await {
             tracing::error!(%error, "an account's connection ended badly");
         }
+        self.session.lingers_until()
     }
 }
 

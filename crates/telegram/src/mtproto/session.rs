@@ -7,6 +7,7 @@ use grammers_session::{BoxFuture, Session};
 use std::collections::BTreeMap;
 use std::net::{SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
 use tuberry_domain::Secret;
 use tuberry_domain::session::AuthKey;
 
@@ -25,6 +26,7 @@ struct State {
     home: i32,
     keys: BTreeMap<i32, AuthKey>,
     phase: Phase,
+    lingers_until: Instant,
 }
 
 /// How far the one permitted connection is. grammers' `create_connection` asks in this order: the DC's option, the options that
@@ -48,7 +50,7 @@ pub(crate) enum Refused {
 
 impl HeldSession {
     pub(crate) fn new(addresses: BTreeMap<i32, SocketAddrV4>, home: i32, keys: BTreeMap<i32, AuthKey>, gate: Gate) -> Self {
-        Self { addresses, gate, state: Mutex::new(State { home, keys, phase: Phase::Idle }) }
+        Self { addresses, gate, state: Mutex::new(State { home, keys, phase: Phase::Idle, lingers_until: Instant::now() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -60,6 +62,17 @@ impl HeldSession {
         let open = (self.gate)();
         self.state().phase = if open { Phase::Permitted } else { Phase::Idle };
         open
+    }
+
+    /// A connection was closed, and Telegram may not have heard of it: until then it may keep its end.
+    pub(crate) fn linger(&self, until: Instant) {
+        let mut state = self.state();
+        state.lingers_until = state.lingers_until.max(until);
+    }
+
+    /// From when on Telegram holds no connection of this session.
+    pub(crate) fn lingers_until(&self) -> Instant {
+        self.state().lingers_until
     }
 
     pub(crate) fn home(&self) -> i32 {

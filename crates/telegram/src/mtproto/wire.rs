@@ -7,14 +7,20 @@ use super::socks;
 use grammers_mtsender::{InvocationError, SenderPool, SenderPoolHandle};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{Deserializable, RemoteCall, Serializable, functions};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Proxy;
 use tuberry_domain::account::AccountTrouble;
+
+/// How late a ping may arrive.
+const LATEST_PING: Duration = Duration::from_secs(5);
+
+/// Why a connection was not made.
+const LATE: &str = "the connection was not made in time";
 
 /// How long a graceful close may take before the runner is aborted.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,6 +37,8 @@ pub(crate) struct Wire {
     caller: Caller,
     runner: JoinHandle<()>,
     disconnect_delay: i32,
+    /// When the last ping was sent.
+    pinged_at: Mutex<Instant>,
     ping_timeout: Duration,
     /// After the close of our socket, how long a proxy may take to close its own to Telegram.
     rest: Duration,
@@ -77,6 +85,7 @@ impl Wire {
             caller,
             runner: tokio::spawn(pool.runner.run()),
             disconnect_delay: i32::try_from(timings.disconnect_delay.as_secs()).unwrap_or(i32::MAX),
+            pinged_at: Mutex::new(Instant::now()),
             ping_timeout: timings.ping_timeout,
             rest: if proxy.is_some() { socks::REST } else { Duration::ZERO },
         };
@@ -93,10 +102,14 @@ impl Wire {
                 },
                 Ok(Err(error)) => error.into(),
                 Err(_) if proxy.is_some() => WireError::Proxy(AccountTrouble::ProxyUnavailable),
-                Err(_) => WireError::Lost("the connection was not made in time".into()),
+                Err(_) => WireError::Lost(LATE.into()),
             },
             () = stop.cancelled() => WireError::NotConnected("stopped".into()),
         };
+        if matches!(&failure, WireError::Lost(why) if why == LATE) {
+            // The ping may have arrived all the same, and the close that follows may not.
+            session.linger(wire.may_linger_until());
+        }
         wire.runner.abort();
         let _ = (&mut wire.runner).await;
         drained(pool.updates).await;
@@ -114,7 +127,14 @@ impl Wire {
 
     /// `ping_delay_disconnect`: shows that the connection lives, and tells Telegram so.
     pub(crate) async fn ping(&self) -> Result<(), WireError> {
+        *self.pinged_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.caller.call(&self.ping_request(), self.ping_timeout).await.map(drop)
+    }
+
+    /// When Telegram gives this connection up by itself, should it not hear of its close.
+    pub(crate) fn may_linger_until(&self) -> Instant {
+        let pinged_at = *self.pinged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        pinged_at + Duration::from_secs(self.disconnect_delay.unsigned_abs().into()) + LATEST_PING
     }
 
     fn ping_request(&self) -> functions::PingDelayDisconnect {

@@ -1,0 +1,74 @@
+//! Cards of accounts: switches, names, removal, what is missing, and what changes by itself.
+
+use super::Browser;
+use crate::support::{Setup, Stack, wait_until};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::time::Duration;
+use tuberry_storage::users::Role;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switches_and_names_stay_and_a_removal_is_asked_about() {
+    let stack = Stack::start(Setup::default()).await;
+    let account = stack.connect(stack.person("Анна").await).await;
+    let browser = Browser::signed_in(&stack, Role::Owner).await;
+    let page = format!("/client/projects/{}", stack.tenant.project);
+    browser.open(&page).await;
+    browser.click(&format!("#accepts_groups-{account}")).await;
+    browser.click(&format!("#accepts_private-{account}")).await;
+    let settings = "select accepts_private, accepts_groups, accepts_channels from personal_telegram_accounts";
+    wait_until(Duration::from_secs(10), "switches that are stored", async || {
+        let stored: (bool, bool, bool) = sqlx::query_as(settings).fetch_one(stack.store().pool()).await.unwrap();
+        (stored == (false, true, false)).then_some(())
+    })
+    .await;
+    browser.reload().await;
+    let switches = "[...document.querySelectorAll('.switches input')].map((input) => input.checked)";
+    assert_eq!(browser.value(switches).await, json!([false, true, false]));
+
+    browser.click(&format!("#rename-{account}")).await;
+    browser.shoot("rename").await;
+    browser.fill("#rename-window [name=display_name]", "Анна, отдел продаж").await;
+    browser.click("#rename-window [type=submit]").await;
+    browser.sees("#accounts h3", "Анна, отдел продаж").await;
+
+    browser.click(&format!("#remove-{account}")).await;
+    browser.sees("#remove-window", "Анна, отдел продаж").await;
+    browser.shoot("remove").await;
+    browser.click("#remove-window [data-close]").await;
+    browser.gone("#remove-window").await;
+    browser.sees("#accounts h3", "Анна, отдел продаж").await;
+    browser.click(&format!("#remove-{account}")).await;
+    browser.click("#remove-window [type=submit]").await;
+    browser.sees("#accounts", "Аккаунтов пока нет").await;
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from personal_telegram_accounts").fetch_one(stack.store().pool()).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_signed_out_says_so_by_itself_and_signs_in_again() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let anna = stack.person("Анна").await;
+    let account = stack.connect(anna).await;
+    let browser = Browser::signed_in(&stack, Role::Owner).await;
+    browser.open(&format!("/client/projects/{}", stack.tenant.project)).await;
+    browser.sees("#accounts .mark", "на связи").await;
+    stack.control("POST", "/faults", json!({ "kind": "revoke", "user": anna.0 })).await;
+    // Telegram says so at the next call, which a new worker makes at once.
+    let worker = stack.workers.remove(0);
+    worker.signal(Signal::SIGTERM);
+    worker.wait().await;
+    stack.add_worker().await;
+    browser.sees("#accounts .error", "войдите снова по QR-коду").await;
+    browser.sees("#heading .mark", "аккаунт требует внимания").await;
+    browser.shoot("project-error").await;
+    browser.click(&format!("#login-{account}")).await;
+    browser.sees("#login-says", "Отсканируйте код").await;
+    let newest = "select id from personal_telegram_logins order by number desc limit 1";
+    let id: String = sqlx::query_scalar(newest).fetch_one(stack.store().pool()).await.unwrap();
+    stack.scan_current(anna, &id).await;
+    browser.gone("#login-window").await;
+    browser.sees("#accounts .mark", "на связи").await;
+    assert_eq!(browser.count("#accounts article").await, 1);
+}

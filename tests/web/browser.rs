@@ -1,0 +1,214 @@
+//! A Chromium that a test drives through chromedriver. One at a time: it is a heavy thing. Both end with the test, however it ends.
+
+use super::PASSWORD;
+use crate::support::{Process, Stack, free_port, wait_until};
+use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tuberry_storage::users::Role;
+
+type ParseError = <Url as FromStr>::Err;
+
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// Chromium's first page on a busy machine.
+const START: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The widths that pages are looked at.
+const WIDTHS: [u32; 2] = [360, 1920];
+
+pub struct Browser {
+    client: Client,
+    base: String,
+    driver: Process,
+    _profile: tempfile::TempDir,
+    _turn: SemaphorePermit<'static>,
+}
+
+impl Browser {
+    /// A browser that prefers Russian, before the stack's portal.
+    pub async fn start(stack: &Stack) -> Self {
+        let turn = TURN.acquire().await.unwrap();
+        let profile = tempfile::Builder::new().prefix("chromium-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let port = free_port();
+        let driver = Process::start("chromedriver", &[&format!("--port={port}")], &[("LC_ALL", "C.UTF-8")]).await;
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--remote-debugging-pipe", "--mute-audio",
+                     format!("--user-data-dir={}", profile.path().display())],
+            "prefs": { "intl.accept_languages": "ru-RU,ru", "credentials_enable_service": false },
+        });
+        let log = json!({ "browser": "ALL" });
+        let capabilities =
+            serde_json::Map::from_iter([("goog:chromeOptions".to_owned(), options), ("goog:loggingPrefs".to_owned(), log)]);
+        let client = wait_until(START, "a browser", async || {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await.ok()
+        })
+        .await;
+        let browser = Self { client, base: stack.url(), driver, _profile: profile, _turn: turn };
+        browser.look(1200, "light").await;
+        browser
+    }
+
+    /// The same, with a user of the stack's tenant signed in.
+    pub async fn signed_in(stack: &Stack, role: Role) -> Self {
+        let email = stack.user(role, PASSWORD).await;
+        let browser = Self::start(stack).await;
+        browser.open("/sign-in").await;
+        browser.sign_in(&email, PASSWORD).await;
+        browser.sees("h1", "Проекты").await;
+        browser
+    }
+
+    /// Fills the sign-in form and sends it.
+    pub async fn sign_in(&self, email: &str, password: &str) {
+        self.fill("[name=email]", email).await;
+        self.fill("[name=password]", password).await;
+        self.click("form[action='/sign-in'] button").await;
+    }
+
+    pub async fn open(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
+    }
+
+    pub async fn reload(&self) {
+        self.client.refresh().await.unwrap();
+    }
+
+    /// The path of the page that is shown.
+    pub async fn path(&self) -> String {
+        self.client.current_url().await.unwrap().path().to_owned()
+    }
+
+    pub async fn element(&self, css: &str) -> Element {
+        wait_until(PATIENCE, css, async || self.client.find(Locator::Css(css)).await.ok()).await
+    }
+
+    /// How many elements there are.
+    pub async fn count(&self, css: &str) -> usize {
+        self.client.find_all(Locator::Css(css)).await.unwrap().len()
+    }
+
+    /// Waits until the first such element is seen and its text contains `text`.
+    pub async fn sees(&self, css: &str, text: &str) {
+        self.within(PATIENCE, css, text).await;
+    }
+
+    /// The same with another patience.
+    pub async fn within(&self, patience: Duration, css: &str, text: &str) {
+        wait_until(patience, &format!("{css} with «{text}»"), async || {
+            let element = self.client.find(Locator::Css(css)).await.ok()?;
+            let seen = element.is_displayed().await.ok()? && element.text().await.ok()?.contains(text);
+            seen.then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until there is no such element, or it is not seen any more.
+    pub async fn gone(&self, css: &str) {
+        wait_until(PATIENCE, &format!("no {css}"), async || match self.client.find(Locator::Css(css)).await {
+            Ok(element) => (!element.is_displayed().await.unwrap_or(true)).then_some(()),
+            Err(error) => error.is_no_such_element().then_some(()),
+        })
+        .await;
+    }
+
+    /// Clicks as a mouse does: what is covered, or not there yet, is tried again.
+    pub async fn click(&self, css: &str) {
+        wait_until(PATIENCE, &format!("a click on {css}"), async || {
+            self.client.find(Locator::Css(css)).await.ok()?.click().await.ok()
+        })
+        .await;
+    }
+
+    /// Types into an empty field.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.element(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// The value of a script's expression.
+    pub async fn value(&self, expression: &str) -> Value {
+        self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap()
+    }
+
+    /// Screenshots at each width in both schemes, into `target/screenshots`. No page may be wider than the screen, or larger than 60 kB, or have
+    /// failed.
+    pub async fn shoot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        for width in WIDTHS {
+            for scheme in ["light", "dark"] {
+                self.look(width, scheme).await;
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let wide = self.value("document.documentElement.scrollWidth").await;
+                assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} scrolls sideways at {width} px: {wide} px");
+                let picture = self.client.screenshot().await.unwrap();
+                std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+            }
+        }
+        self.look(1200, "light").await;
+        let size = self.client.source().await.unwrap().len();
+        assert!(size < 60_000, "{name} has {size} bytes");
+        self.assert_no_errors().await;
+    }
+
+    async fn look(&self, width: u32, scheme: &str) {
+        let height = if width < 500 { 800 } else { 1080 };
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    async fn devtools(&self, command: &'static str, parameters: Value) {
+        self.extension("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    async fn extension(&self, path: &'static str, body: Value) -> Value {
+        self.client.issue_cmd(Extension { path, body }).await.unwrap()
+    }
+
+    /// No script failed so far, and nothing was refused by the pages' policy.
+    async fn assert_no_errors(&self) {
+        let log = self.extension("se/log", json!({ "type": "browser" })).await;
+        let lines = log.as_array().unwrap().iter().filter_map(|line| line["message"].as_str());
+        let bad: Vec<&str> = lines.filter(|line| line.contains("Uncaught") || line.contains("Content Security Policy")).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Chromium is in chromedriver's process group.
+        let _ = killpg(Pid::from_raw(self.driver.pid().cast_signed()), Signal::SIGKILL);
+    }
+}
+
+/// One of chromedriver's own commands.
+#[derive(Debug)]
+struct Extension {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
