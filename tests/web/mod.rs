@@ -5,6 +5,7 @@ mod accounts;
 mod browser;
 mod logins;
 mod pages;
+mod queue_pages;
 mod settings;
 mod sign_in;
 mod visit;

@@ -9,6 +9,9 @@ use tuberry_domain::{ClientId, MessageId, Secret};
 use tuberry_jobs::MirrorMessage;
 use tuberry_storage::users::Role;
 
+/// Bytes of a page.
+const LARGEST_PAGE: usize = 60_000;
+
 const PASSWORD: &str = "correct horse";
 
 static HASH: LazyLock<String> = LazyLock::new(|| passwords::hash(&Secret::new(PASSWORD.into())));
@@ -119,5 +122,29 @@ impl Shop {
         ))
         .await;
         id
+    }
+}
+
+/// A page's text between its tags.
+pub fn words(page: &str) -> Vec<&str> {
+    page.split('>').filter_map(|part| part.split('<').next()).map(str::trim).filter(|text| !text.is_empty()).collect()
+}
+
+/// Nothing inline, and no text's id where a text should be.
+#[track_caller]
+pub fn assert_clean(path: &str, page: &str) {
+    assert!(page.len() < LARGEST_PAGE, "{path}: {} bytes", page.len());
+    for tag in page.split('<').skip(1).filter_map(|part| part.split('>').next()) {
+        assert!(!tag.starts_with("style"), "{path}: <{tag}>");
+        assert!(!tag.starts_with("script") || tag.contains(" src=\"/assets/"), "{path}: <{tag}>");
+        let outside_values: String = tag.split('"').step_by(2).collect();
+        for attribute in outside_values.split_whitespace().skip(1) {
+            assert!(!attribute.starts_with("style=") && !attribute.starts_with("on"), "{path}: <{tag}>");
+        }
+        assert!(!tag.contains("javascript:"), "{path}: <{tag}>");
+    }
+    for text in words(page) {
+        let id = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'.'));
+        assert!(!id, "{path}: {text} is no text");
     }
 }

@@ -176,7 +176,7 @@ fn row(visitor: &Visitor, card: &DialogCard) -> Markup {
     html! {
         a #{ "dialog-" (card.id) } href={ "/client/dialogs/" (card.id) } {
             span.row.spread {
-                span.row {
+                span.row.name {
                     (waiting_mark(visitor, card.waiting))
                     strong { (customer(visitor, card.name.as_deref(), card.username.as_deref())) }
                     @if let (Some(username), Some(_)) = (&card.username, &card.name) { span.muted { "@" (username) } }
