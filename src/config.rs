@@ -172,7 +172,7 @@ impl Settings {
             worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
             worker_connects_per_second: environment.parsed(
                 "WORKER_CONNECTS_PER_SECOND",
-                NonZeroU32::new(100).expect("not zero"),
+                NonZeroU32::new(250).expect("not zero"),
                 "a number above 0",
             )?,
         })

@@ -15,7 +15,7 @@ use tuberry_domain::{Proxy, Secret};
 const UPDATES_CAPACITY: NonZeroUsize = NonZeroUsize::new(100).expect("not zero");
 
 /// [`Network::with_pace`] where nobody said anything.
-const CONNECTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+const CONNECTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(250).expect("not zero");
 
 /// The application's credentials (<https://my.telegram.org>).
 #[derive(Clone, Debug, PartialEq, Eq)]
