@@ -6,7 +6,7 @@ use crate::post_notice::{Notice, PostNotice};
 use crate::{Job, JobError, Policy, Unique, enqueue, queue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-use tuberry_storage::{Store, leases, limits, logins, replies, restrictions, sync, workers};
+use tuberry_storage::{Store, leases, limits, logins, portal_sessions, replies, restrictions, sync, workers};
 
 /// Time between two ticks.
 pub const INTERVAL: Duration = Duration::from_secs(15);
@@ -16,9 +16,6 @@ const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 
 /// A worker that has not been heard of for so long is forgotten. Long after its leases could matter to anybody.
 const SILENT_WORKER: Duration = Duration::from_secs(600);
-
-/// A worker or a lease that was not renewed for so long counts as silent, as it does for those who take over.
-const SILENT: Duration = Duration::from_secs(6);
 
 /// How long an account may wait for a worker before its owner is told. Longer than any takeover.
 const WORKER_PATIENCE: Duration = Duration::from_secs(120);
@@ -60,9 +57,10 @@ impl Job<Context> for SyncAccounts {
         logins::expire_overdue(pool).await?;
         fail_orphaned(&cx.store).await?;
         announce_stranded(&cx.store).await?;
-        workers::tell_without_room(&cx.store, SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
+        workers::tell_without_room(&cx.store, workers::SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         limits::purge(pool).await?;
+        portal_sessions::purge(&cx.store).await?;
         restrictions::purge(pool).await?;
         logins::purge(pool).await?;
         leases::forget_finished(&cx.store, SPENT_LEASE).await?;

@@ -6,13 +6,12 @@
 use std::time::Duration;
 use tuberry_domain::ports::Reuse;
 use tuberry_storage::leases::Found;
+pub(super) use tuberry_storage::workers::SILENT;
 
 /// Between two renewals.
 pub(super) const RENEWAL: Duration = Duration::from_secs(2);
 /// An owner stops using its keys when its last renewal began so long ago.
 pub(super) const FENCE: Duration = Duration::from_secs(5);
-/// Leases and workers that were not renewed for so long count as silent: others try to take over.
-pub(super) const SILENT: Duration = Duration::from_secs(6);
 /// An owner that died, or lost PostgreSQL, has no connection any more when its lease is so old.
 pub(super) const SETTLED: Duration = Duration::from_secs(15);
 /// Whatever became of the owner, it has no connection any more when its lease is so old.

@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tuberry_storage::workers;
 
 /// Alive.
@@ -13,15 +12,12 @@ pub(super) async fn alive() -> &'static str {
     "ok"
 }
 
-/// A worker that was silent for so long is none.
-pub(crate) const SILENT: Duration = Duration::from_secs(6);
-
 /// The database answers and has every migration: 200, else 503. How the accounts stand is told beside it: without a worker this process still
 /// does its own work.
 pub(super) async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     match tuberry_storage::migrations::missing(state.store.pool()).await {
         Ok(0) => {
-            let accounts = workers::overview(&state.store, SILENT).await.map_or(Value::Null, |overview| {
+            let accounts = workers::overview(&state.store, workers::SILENT).await.map_or(Value::Null, |overview| {
                 json!({
                     "active": overview.accounts, "unserved": overview.unserved, "without_room": overview.without_room(),
                     "workers": overview.workers, "capacity": overview.capacity,

@@ -21,7 +21,6 @@ mod telegram_chats;
 mod webhooks;
 
 pub use board::board;
-pub(crate) use health::SILENT;
 pub(crate) use page::Position;
 pub use problem::Problem;
 pub(crate) use problem::no_such_route;

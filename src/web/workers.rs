@@ -3,7 +3,7 @@
 use super::jobs::kind_name;
 use super::visitor::{Administrator, Visitor};
 use super::{layout, live, parts};
-use crate::http::{AppState, SILENT};
+use crate::http::AppState;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
@@ -31,9 +31,9 @@ struct Shown {
 async fn read(store: &Store) -> Result<Shown> {
     let tick = Filter { kind: Some(<SyncAccounts as Job<Context>>::KIND.to_owned()), ..Filter::default() };
     Ok(Shown {
-        overview: workers::overview(store, SILENT).await?,
-        workers: worker_pages::roster(store, SILENT).await?,
-        unserved: worker_pages::unserved(store, SILENT, NAMED).await?,
+        overview: workers::overview(store, workers::SILENT).await?,
+        workers: worker_pages::roster(store, workers::SILENT).await?,
+        unserved: worker_pages::unserved(store, workers::SILENT, NAMED).await?,
         lags: lag::lags(store.pool()).await?,
         ticks: pages::list(store.pool(), None, &tick, None, 10).await?,
     })

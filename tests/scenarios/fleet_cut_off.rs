@@ -3,21 +3,9 @@
 use super::chaos::host::Host;
 use crate::support::proxy::Line;
 use crate::support::{Setup, Stack, wait_until};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(180);
-
-/// How many accounts each worker has.
-async fn owned(stack: &Stack) -> BTreeMap<String, i64> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "select owner, count(*) from personal_telegram_leases where class = 7101 and owner is not null group by owner",
-    )
-    .fetch_all(stack.store().pool())
-    .await
-    .expect("leases");
-    rows.into_iter().collect()
-}
 
 /// Telegram keeps a connection whose close it did not hear for up to 75 s: the key rests for so long before another worker uses it.
 #[tokio::test(flavor = "multi_thread")]
@@ -27,14 +15,14 @@ async fn accounts_of_a_worker_that_is_cut_off_from_telegram_rest_before_they_mov
     let _cut_off = host.start_worker(&stack).await;
     let people = stack.seed_accounts(4).await;
     stack.wait_all_served(4, PATIENCE).await;
-    let first = owned(&stack).await;
+    let first = stack.shares().await;
     assert_eq!(first.values().sum::<i64>(), 4);
 
     host.set_telegram(Line::Frozen);
     let _joins = stack.start_worker_with(&[]).await;
     wait_until(PATIENCE, "two accounts at the worker that joined", async || {
         stack.assert_keys_were_never_shared().await;
-        let now = owned(&stack).await;
+        let now = stack.shares().await;
         (now.len() == 2 && now.values().all(|&count| count == 2)).then_some(())
     })
     .await;

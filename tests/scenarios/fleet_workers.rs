@@ -8,23 +8,12 @@ use tuberry::embedded::Restart;
 
 const TWO_MINUTES: Duration = Duration::from_secs(120);
 
-/// How many accounts each owner has; those given back count for nobody.
-async fn shares(stack: &Stack) -> BTreeMap<String, i64> {
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "select owner, count(*) from personal_telegram_leases where class = 7101 and owner is not null group by owner",
-    )
-    .fetch_all(stack.store().pool())
-    .await
-    .unwrap_or_default();
-    rows.into_iter().collect()
-}
-
 async fn wait_for_shares(stack: &Stack, patience: Duration, wanted: &[i64]) {
     let mut last = BTreeMap::new();
     let what = format!("shares {wanted:?}");
     let began = Instant::now();
     loop {
-        let shares = shares(stack).await;
+        let shares = stack.shares().await;
         let mut counts: Vec<i64> = shares.values().copied().collect();
         counts.sort_unstable();
         if counts == wanted {
@@ -108,12 +97,12 @@ async fn a_stopped_worker_keeps_its_accounts_for_itself_and_goes_on() {
     let stack = Stack::start(Setup { workers: 2, ..Setup::default() }).await;
     let people = populate(&stack, 4).await;
     wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
-    let before = shares(&stack).await;
+    let before = stack.shares().await;
     let stopped = &stack.workers[0];
     stopped.signal(Signal::SIGSTOP);
     everybody_writes(&stack, &people, "раз").await;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(shares(&stack).await, before, "its connections may still be open: nobody takes its accounts");
+    assert_eq!(stack.shares().await, before, "its connections may still be open: nobody takes its accounts");
     stopped.signal(Signal::SIGCONT);
     everybody_writes(&stack, &people, "два").await;
     wait_mirrored(&stack, 4, &["раз", "два"]).await;
@@ -126,12 +115,12 @@ async fn a_restart_of_postgresql_moves_no_account_and_doubles_nothing() {
     let stack = Stack::start(Setup { workers: 2, own_cluster: true, ..Setup::default() }).await;
     let people = populate(&stack, 4).await;
     wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
-    let before = shares(&stack).await;
+    let before = stack.shares().await;
     everybody_writes(&stack, &people, "раз").await;
     stack.cluster().embedded.restart(Restart::Immediate).await.unwrap();
     everybody_writes(&stack, &people, "два").await;
     wait_mirrored(&stack, 4, &["раз", "два"]).await;
     tokio::time::sleep(Duration::from_secs(8)).await;
-    assert_eq!(shares(&stack).await, before);
+    assert_eq!(stack.shares().await, before);
     stack.assert_keys_were_never_shared().await;
 }

@@ -1,6 +1,7 @@
 //! Accounts that are connected without a login: people of the simulator who are signed in already, and the rows that a login leaves behind.
 
 use super::stack::{APP_SECRET, Person, Stack};
+use std::collections::BTreeMap;
 use telegram_simulator::world::users::NewUser;
 use telegram_simulator::world::{now, random};
 use tuberry_domain::intake::{SelfUser, UpdateState};
@@ -61,5 +62,16 @@ impl Stack {
             (up.fetch_one(self.store().pool()).await.ok()? >= count as i64).then_some(())
         })
         .await;
+    }
+
+    /// How many accounts each owner has; those given back count for nobody.
+    pub async fn shares(&self) -> BTreeMap<String, i64> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "select owner, count(*) from personal_telegram_leases where class = 7101 and owner is not null group by owner",
+        )
+        .fetch_all(self.store().pool())
+        .await
+        .unwrap_or_default();
+        rows.into_iter().collect()
     }
 }

@@ -1,14 +1,11 @@
 //! Dialogs as the portal shows them: with the names of what they belong to and their last message. The list follows the index on a tenant's
 //! activity and looks up the last messages of one page only.
 
-use crate::Result;
 use crate::dialog_pages::DialogPosition;
+use crate::{Result, reading};
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 use tuberry_domain::{AccountId, ClientId, DialogId, ProjectId};
-
-/// Longest time that a list may take: a name that few dialogs have is looked for in all of them.
-const PATIENCE: &str = "5s";
 
 /// Longest name to look for, in characters.
 const SEARCH_LIMIT: usize = 100;
@@ -81,18 +78,6 @@ impl CardFilter {
         });
         Some(format!("%{literal}%"))
     }
-}
-
-/// A transaction for reading: the plan fits the filter, and takes no longer than people wait.
-async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    let mut tx = pool.begin().await?;
-    sqlx::query!(
-        "select set_config('statement_timeout', $1, true) as patience, set_config('plan_cache_mode', 'force_custom_plan', true) as plans",
-        PATIENCE
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    Ok(tx)
 }
 
 /// A tenant's dialogs behind `after`, the most recently active first, at most `limit`.

@@ -36,7 +36,7 @@ mod wake_ups;
 pub mod worker_pages;
 pub mod workers;
 
-pub use store::{Error, Result, Store, Tx};
+pub use store::{Error, Result, Store, Tx, reading};
 pub use wake_ups::{Pending as PendingWakeUps, WAKE_UP_CHANNEL};
 
 /// Our own migrations. The queue's columns stand on apalis' table: run `tuberry_jobs::queue::migrate`, which does both in order.

@@ -128,3 +128,14 @@ impl Tx {
         Ok(())
     }
 }
+
+/// Begins a transaction for reading what people look at: its plans fit its filters, and no statement takes longer than people wait (5 s).
+pub async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!(
+        "select set_config('statement_timeout', '5s', true) as patience, set_config('plan_cache_mode', 'force_custom_plan', true) as plans"
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(tx)
+}

@@ -12,6 +12,9 @@ use tuberry_domain::ports::KeyClass;
 /// Channel on which workers hear that accounts or leases changed. Payloads are hints for people; every one means «look again».
 pub const FLEET_CHANNEL: &str = "tuberry_fleet";
 
+/// A worker or a lease that was not renewed for so long counts as silent: others try to take over.
+pub const SILENT: Duration = Duration::from_secs(6);
+
 /// A worker as the others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {

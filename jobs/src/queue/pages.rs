@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
 use tuberry_domain::ClientId;
-use tuberry_storage::Result;
-
-/// Longest time that a list may take; a filter that matches little in a table of millions takes longer than people wait.
-const PATIENCE: &str = "5s";
+use tuberry_storage::{Result, reading};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -170,18 +167,6 @@ pub struct Throughput {
     pub dead: u64,
     /// Runs whose process was lost.
     pub lost: u64,
-}
-
-/// A transaction for reading: every plan fits its filter, and none takes longer than people wait.
-async fn reading(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    let mut tx = pool.begin().await?;
-    sqlx::query!(
-        "select set_config('statement_timeout', $1, true) as patience, set_config('plan_cache_mode', 'force_custom_plan', true) as plans",
-        PATIENCE
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    Ok(tx)
 }
 
 /// The jobs of a client (`None`: all) behind the id `after`, the latest first, at most `limit`.

@@ -1,6 +1,7 @@
 //! An account and what a database would hold of it.
 
 use crate::stage::Stage;
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -65,6 +66,15 @@ pub struct Account {
 }
 
 impl Account {
+    /// An account that is connected and has settled, its owner, and somebody who writes to it.
+    pub async fn settled(stage: &Stage) -> (Self, i64, i64) {
+        let (anna, boris) = (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис"})).await);
+        let mut account = Self::new(stage, anna).await;
+        account.reaches(LinkStatus::Up).await;
+        account.settle().await;
+        (account, anna, boris)
+    }
+
     /// Logs the user in and connects.
     pub async fn new(stage: &Stage, user: i64) -> Self {
         let (session, me, state) = stage.log_in(user).await;

@@ -8,14 +8,6 @@ use telegram_simulator::Options;
 use tokio::time::sleep;
 use tuberry_telegram::{LinkStatus, Timings};
 
-async fn account(stage: &Stage) -> (Account, i64, i64) {
-    let (anna, boris) = (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис"})).await);
-    let mut account = Account::new(stage, anna).await;
-    account.reaches(LinkStatus::Up).await;
-    account.settle().await;
-    (account, anna, boris)
-}
-
 /// Takes in what comes until there is a proof of life later than `last`.
 async fn proven_after(account: &mut Account, last: Option<tokio::time::Instant>) -> tokio::time::Instant {
     let begin = Instant::now();
@@ -31,7 +23,7 @@ async fn proven_after(account: &mut Account, last: Option<tokio::time::Instant>)
 #[tokio::test]
 async fn a_probe_proves_life_only_through_an_intake_that_takes_it_in() {
     let stage = Stage::new().await;
-    let (mut account, ..) = account(&stage).await;
+    let (mut account, ..) = Account::settled(&stage).await;
     let first = account.calls().last_proof().expect("the first difference is a proof");
     let last = proven_after(&mut account, Some(first)).await;
     // The intake hangs: nobody asks it for batches, while the connection answers every probe.
@@ -44,7 +36,7 @@ async fn a_probe_proves_life_only_through_an_intake_that_takes_it_in() {
 #[tokio::test]
 async fn a_ping_proves_nothing() {
     let stage = Stage::with(Options::default(), Timings { probe_every: Duration::from_secs(60), ..quick() }).await;
-    let (mut account, ..) = account(&stage).await;
+    let (mut account, ..) = Account::settled(&stage).await;
     let first = account.calls().last_proof().unwrap();
     account.settle().await;
     assert_eq!(account.calls().last_proof(), Some(first), "pings went on");
@@ -55,7 +47,7 @@ async fn a_ping_proves_nothing() {
 #[tokio::test]
 async fn a_deaf_connection_loses_nothing_and_is_replaced() {
     let stage = Stage::new().await;
-    let (mut account, anna, boris) = account(&stage).await;
+    let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.fault(json!({"kind": "deafen", "user": anna})).await;
     let connects = stage.stat("connects").await;
     let bound = quick().probe_every + quick().deaf_after + Duration::from_secs(1);
@@ -80,7 +72,7 @@ async fn a_deaf_connection_loses_nothing_and_is_replaced() {
 #[tokio::test]
 async fn updates_that_are_lost_on_any_connection_come_all_the_same_and_prove_life() {
     let stage = Stage::new().await;
-    let (mut account, anna, boris) = account(&stage).await;
+    let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.fault(json!({"kind": "lose_updates", "user": anna, "times": 1000})).await;
     let before = account.calls().last_proof().unwrap();
     for n in 0..4 {

@@ -9,14 +9,6 @@ use tokio::time::{sleep, timeout};
 use tuberry_domain::account::AccountTrouble;
 use tuberry_telegram::LinkStatus;
 
-async fn account(stage: &Stage) -> (Account, i64, i64) {
-    let (anna, boris) = (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис"})).await);
-    let mut account = Account::new(stage, anna).await;
-    account.reaches(LinkStatus::Up).await;
-    account.settle().await;
-    (account, anna, boris)
-}
-
 async fn trouble(account: &Account, wanted: impl Fn(AccountTrouble) -> bool) {
     let mut trouble = account.link.as_ref().unwrap().trouble();
     timeout(PATIENCE, trouble.wait_for(|trouble| trouble.is_some_and(&wanted))).await.expect("the trouble is told").unwrap();
@@ -31,7 +23,7 @@ async fn accounts_that_were_lost_together_come_back_one_after_the_other() {
     let stage = Stage::paced(NonZeroU32::new(20).unwrap()).await;
     let mut accounts = Vec::new();
     for _ in 0..12 {
-        accounts.push(account(&stage).await.0);
+        accounts.push(Account::settled(&stage).await.0);
     }
     stage.fault(json!({"kind": "drop_connections"})).await;
     let begin = Instant::now();
@@ -50,7 +42,7 @@ async fn accounts_that_were_lost_together_come_back_one_after_the_other() {
 #[tokio::test]
 async fn telegram_out_of_reach_is_told_after_a_while_and_over_when_it_is_back() {
     let stage = Stage::new().await;
-    let (mut account, anna, boris) = account(&stage).await;
+    let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.fault(json!({"kind": "refuse_connections", "seconds": 3.0})).await;
     stage.fault(json!({"kind": "drop_connections", "user": anna})).await;
     let begin = Instant::now();
@@ -65,7 +57,7 @@ async fn telegram_out_of_reach_is_told_after_a_while_and_over_when_it_is_back() 
 #[tokio::test]
 async fn a_flood_wait_for_the_connection_is_waited_out_without_another_attempt() {
     let stage = Stage::new().await;
-    let (mut account, anna, boris) = account(&stage).await;
+    let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.fault(json!({"kind": "flood_wait", "user": anna, "method": "help.getConfig", "seconds": 2, "times": 1})).await;
     let connects = stage.stat("connects").await;
     stage.fault(json!({"kind": "drop_connections", "user": anna})).await;
@@ -82,7 +74,7 @@ async fn a_flood_wait_for_the_connection_is_waited_out_without_another_attempt()
 #[tokio::test]
 async fn a_flood_wait_for_the_difference_is_waited_out_without_another_question() {
     let stage = Stage::new().await;
-    let (mut account, anna, boris) = account(&stage).await;
+    let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.fault(json!({"kind": "flood_wait", "user": anna, "method": "updates.getDifference", "seconds": 2, "times": 1})).await;
     let asked = calls(&stage, "updates.getDifference").await;
     stage.fault(json!({"kind": "drop_connections", "user": anna})).await;
@@ -96,7 +88,7 @@ async fn a_flood_wait_for_the_difference_is_waited_out_without_another_question(
 #[tokio::test]
 async fn a_flood_wait_for_the_probe_is_waited_out_too() {
     let stage = Stage::new().await;
-    let (mut account, anna, _) = account(&stage).await;
+    let (mut account, anna, _) = Account::settled(&stage).await;
     let proof = account.calls().last_proof();
     stage.fault(json!({"kind": "flood_wait", "user": anna, "method": "updates.getState", "seconds": 30, "times": 1})).await;
     sleep(Duration::from_millis(500)).await;
@@ -110,7 +102,7 @@ async fn a_flood_wait_for_the_probe_is_waited_out_too() {
 #[tokio::test]
 async fn an_application_that_telegram_refuses_is_told_and_not_tried_again_at_once() {
     let stage = Stage::new().await;
-    let (account, anna, _) = account(&stage).await;
+    let (account, anna, _) = Account::settled(&stage).await;
     stage
         .fault(json!({"kind": "rpc_error", "user": anna, "method": "help.getConfig", "code": 400, "message": "API_ID_INVALID", "times": 9}))
         .await;
