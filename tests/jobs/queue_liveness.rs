@@ -172,8 +172,8 @@ async fn jobs_go_on_after_statements_timed_out_and_while_the_pool_is_exhausted()
     let mut lock = pool.begin().await.unwrap();
     sqlx::raw_sql("lock table apalis.jobs in access exclusive mode").execute(&mut *lock).await.unwrap();
     let mut held = Vec::new();
-    while let Some(connection) = pool.try_acquire() {
-        held.push(connection);
+    for _ in 1..pool.options().get_max_connections() {
+        held.push(pool.acquire().await.unwrap());
     }
     tokio::time::sleep(Duration::from_millis(8500)).await;
     lock.rollback().await.unwrap();
