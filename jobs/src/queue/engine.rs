@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 2;
 const CROWD: usize = 64;
 /// After a step the next one waits as long as that one took, but no longer than this, unless there is a crowd: what gathers meanwhile costs no
 /// statement and no commit of its own.
-const LONGEST_REST: Duration = Duration::from_millis(5);
+const LONGEST_REST: Duration = Duration::from_millis(20);
 /// The wake-up that makes every process look for what nobody told.
 const LOOK: &str = "*\t0";
 /// How long a stop tries to write the last outcomes.
