@@ -17,7 +17,7 @@ async fn an_idle_process_sends_less_than_one_statement_a_second() {
     let database = database().await;
     let log = Log::default();
     // The product's own timing.
-    let running = Running::start(tuberry_jobs::queue::Config::new(&database.url, "test").unwrap(), &log);
+    let running = Running::start(Config::new(&database.url, "test").unwrap(), &log);
     put(&database, &Act::n(1)).await;
     wait_status(database.store.pool(), 1, "Done").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
