@@ -4,11 +4,15 @@ use super::Problem;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Required};
 
-/// A JSON body, whatever its content type says. 400 for what is no JSON, 413 for too much, 422 for JSON of another shape.
+/// A JSON object as body. 415 where its content type says something else, 400 for what is no JSON, 413 for too much, 422 for JSON of another shape.
 #[derive(Debug)]
 pub(super) struct Json<T>(pub T);
 
@@ -16,6 +20,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !may_be_json(request.headers()) {
+            let wanted = "Тело запроса должно быть JSON: укажите Content-Type: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, wanted));
+        }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread_body(&rejection))?;
         // Two passes: what is no JSON at all must not be reported as a wrong field just because that came first.
         serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|_| Problem::bad_request("Тело запроса не является JSON"))?;
@@ -27,6 +35,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         };
         serde_json::from_slice(&bytes).map(Self).map_err(wrong_field)
     }
+}
+
+/// Whether the content type says JSON, or nothing.
+fn may_be_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return true };
+    let Ok(content_type) = content_type.to_str() else { return false };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 fn unread_body(rejection: &BytesRejection) -> Problem {
@@ -55,6 +71,30 @@ impl<T: From<i32>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
     }
 }
 
+impl<T> IntoParams for PathId<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)));
+        vec![in_path("id", id.minimum(Some(1)))]
+    }
+}
+
+/// A parameter of a path, for the description of the interface.
+pub(super) fn in_path(name: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    parameter.schema(Some(schema)).build()
+}
+
+/// A row's id in a body or a query: 422 for what no row can have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowId<T>(pub T);
+
+impl<'de, T: From<i32>> Deserialize<'de> for RowId<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = i32::deserialize(deserializer)?;
+        if id > 0 { Ok(Self(T::from(id))) } else { Err(D::Error::custom("not a row's id")) }
+    }
+}
+
 /// Reads a row's id: a positive `integer` in plain digits.
 pub(super) fn row_id(text: &str) -> Option<i32> {
     let plain = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,12 +120,12 @@ pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer
     Option::deserialize(deserializer).map(Some)
 }
 
-/// A text from a form, without space around it: 422 when it is longer than `longest` characters or holds control characters.
+/// A text from a form, without space around it: 422 when it came longer than `longest` characters or holds control characters.
 pub(super) fn line(text: &str, longest: usize) -> Result<String, Problem> {
-    let text = text.trim();
     if text.chars().count() > longest {
         return Err(Problem::invalid(format!("Слишком длинный текст: не больше {longest} символов")));
     }
+    let text = text.trim();
     if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
         return Err(Problem::invalid("Текст содержит недопустимые символы"));
     }
@@ -107,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_text_is_trimmed_and_bounded() {
-        assert_eq!(line("  Магазин ", 7).unwrap(), "Магазин");
+        assert_eq!(line("  Магазин ", 10).unwrap(), "Магазин");
         assert!(line("Магазины", 7).is_err());
         assert!(line("a\0b", 7).is_err());
     }

@@ -13,7 +13,25 @@ use tuberry_domain::{BotId, Secret};
 /// Largest update, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Accepts an update: 200 once it is stored. Anything but 200 makes Telegram send it again.
+/// Takes an update of a managing bot. Telegram calls this; nobody else has the secret.
+///
+/// Anything but 200 makes Telegram send the update again. With the header `X-Telegram-Bot-Api-Secret-Token` the secret must stand there too.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/telegram/{bot}/{secret}",
+    operation_id = "receive_update",
+    tag = "webhooks",
+    params(("bot" = i32, Path, minimum = 1, description = "`bots.id`."),
+        ("secret" = String, Path, description = "`bots.webhook_secret`.")),
+    request_body = Object,
+    responses(
+        (status = 200, description = "The update is stored."),
+        (status = 400, description = "The body is no JSON: «Тело запроса не является JSON»."),
+        (status = 404, description = "No such bot, or a wrong secret: «Такого адреса нет»."),
+        (status = 413, description = "More than 1 MiB: «Запрос слишком большой»."),
+        (status = 422, description = "JSON, but not an update: «Тело запроса не является обновлением Telegram»."),
+    )
+)]
 pub(super) async fn receive(
     State(state): State<AppState>,
     path: Result<Path<(String, String)>, PathRejection>,
