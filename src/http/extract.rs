@@ -6,7 +6,8 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny, Visitor};
+use std::fmt;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
@@ -90,8 +91,35 @@ pub(super) struct RowId<T>(pub T);
 
 impl<'de, T: From<i32>> Deserialize<'de> for RowId<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = i32::deserialize(deserializer)?;
-        if id > 0 { Ok(Self(T::from(id))) } else { Err(D::Error::custom("not a row's id")) }
+        deserializer.deserialize_i32(WholeNumber).map(|id| Self(T::from(id)))
+    }
+}
+
+/// Takes `7`, and `7.0` as well: to JSON they are one number.
+struct WholeNumber;
+
+impl Visitor<'_> for WholeNumber {
+    type Value = i32;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a row's id")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<i32, E> {
+        i32::try_from(number).ok().filter(|&id| id > 0).ok_or_else(|| E::custom("not a row's id"))
+    }
+
+    fn visit_i32<E: Error>(self, number: i32) -> Result<i32, E> {
+        self.visit_i64(number.into())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<i32, E> {
+        self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<i32, E> {
+        // Beyond an id's range the conversion gives a bound of `i64`, which is none either.
+        if number.fract() == 0.0 { self.visit_i64(number as i64) } else { Err(E::custom("not a whole number")) }
     }
 }
 
@@ -143,6 +171,26 @@ mod tests {
         for text in ["", "0", "-1", "+1", "2147483648", "99999999999999999999", "1.0", "١", "7 ", "login"] {
             assert_eq!(row_id(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_whole_number_in_any_notation_is_an_id() {
+        let read = |text: &str| serde_json::from_str::<RowId<i32>>(text).ok().map(|id| id.0);
+        for (text, id) in [("7", 7), ("7.0", 7), ("2.1e1", 21), ("2147483647", i32::MAX)] {
+            assert_eq!(read(text), Some(id), "{text}");
+        }
+        for text in ["0", "-1", "1.5", "1e-1", "2147483648", "1e10", "1e300", "18446744073709551615", "\"7\"", "null", "true"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_content_type_says_json_or_nothing() {
+        let may = |kind: &str| may_be_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]));
+        assert!(may_be_json(&HeaderMap::new()));
+        assert!(["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"].into_iter().all(may));
+        let others = ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "image/svg+xml", "json"];
+        assert!(!others.into_iter().any(may));
     }
 
     #[test]

@@ -9,9 +9,24 @@ use axum::http::{HeaderMap, StatusCode};
 use subtle::ConstantTimeEq;
 use tuberry_domain::bot_update::BotUpdate;
 use tuberry_domain::{BotId, Secret};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 /// Largest update, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Telegram's `Update`, of which the description tells only what every one has.
+enum Update {}
+
+impl utoipa::ToSchema for Update {}
+
+impl utoipa::PartialSchema for Update {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+        let update = ObjectBuilder::new().description(Some("An `Update` of Telegram's Bot API."));
+        update.property("update_id", id.examples([810_000_001])).required("update_id").into()
+    }
+}
 
 /// Takes an update of a managing bot. Telegram calls this; nobody else has the secret.
 ///
@@ -23,7 +38,7 @@ const BODY_LIMIT: usize = 1024 * 1024;
     tag = "webhooks",
     params(("bot" = i32, Path, minimum = 1, description = "`bots.id`."),
         ("secret" = String, Path, description = "`bots.webhook_secret`.")),
-    request_body = Object,
+    request_body = Update,
     responses(
         (status = 200, description = "The update is stored."),
         (status = 400, description = "The body is no JSON: «Тело запроса не является JSON»."),

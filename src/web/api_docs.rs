@@ -129,12 +129,7 @@ fn kind(schema: &Value) -> Markup {
         Value::Array(kinds) => kinds.iter().map(words).collect::<Vec<_>>().join(" | "),
         kind => words(kind).to_owned(),
     };
-    let limits = [
-        ("minimum", "≥"),
-        ("maximum", "≤"),
-        ("minLength", "length ≥"),
-        ("maxLength", "length ≤"),
-    ];
+    let limits = [("minimum", "≥"), ("maximum", "≤"), ("minLength", "length ≥"), ("maxLength", "length ≤")];
     html! {
         @if schema["type"] == "array" { "[" (kind(&schema["items"])) "]" } @else { (kinds) }
         @if let Some(format) = schema["format"].as_str() { ", " (format) }

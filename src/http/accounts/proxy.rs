@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[schema(as = AccountProxy)]
 pub(in crate::http) struct Wanted {
     /// `socks5://user:password@host:port`.
-    #[schema(value_type = String, example = "socks5://anna:secret@192.0.2.10:1080")]
+    #[schema(value_type = String, pattern = "^\\s*socks5://", example = "socks5://anna:secret@192.0.2.10:1080")]
     url: Secret<String>,
 }
 

@@ -52,8 +52,7 @@ fn is_job_id(text: &str) -> bool {
 
 /// Whether a job can be of such a kind.
 fn is_kind(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// 404, also for another tenant's.

@@ -39,7 +39,10 @@ pub(in crate::http) struct LoginStatus {
 }
 
 fn login_status() -> Object {
-    words("`pending`: no code yet, or scanned and being finished. `ready`: the code is valid.", ["pending", "ready", "password_required", "completed", "error", "expired"])
+    words(
+        "`pending`: no code yet, or scanned and being finished. `ready`: the code is valid.",
+        ["pending", "ready", "password_required", "completed", "error", "expired"],
+    )
 }
 
 /// A worker ends an overdue login by itself. Only when none has done so for this long the row is no longer believed.

@@ -1,7 +1,8 @@
 //! `GET /api/openapi.json`: the description of this interface. Every handler carries its own part (`#[utoipa::path]`); what holds for many of
-//! them, and the examples, are added by [`rules`].
+//! them, examples and links are added by [`rules`], [`example`] and [`links`].
 
 mod example;
+mod links;
 mod rules;
 
 use axum::http::{HeaderValue, header};
@@ -30,7 +31,10 @@ const TAGS: [(&str, &str); 10] = [
     ("bots", "The managing bots, and the working group of each."),
     ("chats", "Where the managing bots are members."),
     ("dialogs", "Customers' conversations with the accounts."),
-    ("jobs", "What the queue does, for owners and admins; the platform's administrator (an admin without a client) sees all clients'."),
+    (
+        "jobs",
+        "What the queue does, for owners and admins; the platform's administrator (an admin without a client) sees all clients'.",
+    ),
     ("webhooks", "What Telegram calls."),
     ("service", "For whoever runs the service."),
 ];
@@ -56,6 +60,7 @@ pub(crate) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document["components"]["schemas"]["Problem"] = rules::problem();
     document["components"]["securitySchemes"] = rules::security_schemes();
     rules::complete(&mut document);
+    links::add(&mut document);
     document
 });
 

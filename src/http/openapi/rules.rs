@@ -25,10 +25,13 @@ pub(super) fn problem() -> Value {
 pub(super) fn protect(part: &mut Value) {
     for_each_operation(part, |path, verb, operation| {
         let reads = verb == "get";
-        operation.insert("security".into(), match reads {
-            true => json!([{ "token": [] }, { "session": [] }]),
-            false => json!([{ "token": [] }, { "session": [], "csrf": [] }]),
-        });
+        operation.insert(
+            "security".into(),
+            match reads {
+                true => json!([{ "token": [] }, { "session": [] }]),
+                false => json!([{ "token": [] }, { "session": [], "csrf": [] }]),
+            },
+        );
         let has_body = operation.contains_key("requestBody");
         let answers = answers(operation);
         if has_body {
@@ -105,9 +108,7 @@ fn also(answers: &mut Map<String, Value>, status: u16, description: &str) {
 fn finish(status: &str, answer: &mut Value) {
     let text = || json!({ "type": "string" });
     let mut headers = json!({ "x-request-id": { "required": true, "description": "The request in the log.", "schema": text() } });
-    let seconds = |required: bool| {
-        json!({ "required": required, "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } })
-    };
+    let seconds = |required: bool| json!({ "required": required, "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } });
     match status {
         "401" => headers["www-authenticate"] = json!({ "required": true, "description": "`Bearer`.", "schema": text() }),
         "429" => headers["retry-after"] = seconds(true),

@@ -16,7 +16,12 @@ use utoipa::ToSchema;
 #[schema(as = NewProject)]
 pub(in crate::http) struct Request {
     /// Shown in the portal; not only white space.
-    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$", example = "Ромашка")]
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*[^\\s\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F][^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$",
+        example = "Ромашка"
+    )]
     name: String,
     /// Free text.
     #[schema(max_length = 2000, pattern = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$", example = "Розница")]
