@@ -72,8 +72,8 @@ fn route(language: Language, path: &str, verb: &str, operation: &Value) -> Marku
                 h3 lang=(language.code()) { (text("api-answers")) }
                 (table(entries(&operation["responses"]).map(|(status, answer)| {
                     let shape = match content(answer) {
-                        Some((media, content)) if media == "application/json" => kind(&content["schema"]),
-                        Some((media, _)) if media == "application/problem+json" => link("Problem"),
+                        Some(("application/json", content)) => kind(&content["schema"]),
+                        Some(("application/problem+json", _)) => link("Problem"),
                         Some((media, _)) => html! { code { (media) } },
                         None => html! { "–" },
                     };
@@ -150,7 +150,7 @@ fn link(name: &str) -> Markup {
 }
 
 fn table(rows: impl Iterator<Item = [Markup; 3]>) -> Markup {
-    html! { div.scroll { table { tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } } } } }
+    html! { div.scroll.described { table { tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } } } } }
 }
 
 fn example(value: &Value) -> Markup {

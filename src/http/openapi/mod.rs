@@ -16,7 +16,7 @@ const INTRODUCTION: &str = "\
 Connects employees' personal Telegram accounts, and shows what they talk about with customers.
 
 Bodies are JSON objects in UTF-8; unknown fields are ignored. Every error is `application/problem+json` with a `detail` in Russian that may be \
-shown to the user. Times are RFC 3339 in UTC. Addresses answer with and without a trailing slash. What belongs to another client is answered \
+shown to the user. A method that an address does not take is answered with 405 and `Allow`. Times are RFC 3339 in UTC. Addresses answer with and without a trailing slash. What belongs to another client is answered \
 with 404, as if it did not exist. `x-request-id` may be given and is always answered: it stands in the log, and in the jobs that the request \
 caused.
 
