@@ -137,10 +137,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(params) =
-            Query::from_request_parts(parts, state).await.map_err(|_| Problem::invalid("Неподходящий параметр в адресе"))?;
+        let unfit = || Problem::invalid("Неподходящий параметр в адресе");
+        if !is_well_encoded(parts.uri.query().unwrap_or_default()) {
+            return Err(unfit());
+        }
+        let Query(params) = Query::from_request_parts(parts, state).await.map_err(|_| unfit())?;
         Ok(Self(params))
     }
+}
+
+/// Whether every `%` begins an encoded byte and all bytes together are UTF-8: what is read leniently is not what was meant.
+fn is_well_encoded(query: &str) -> bool {
+    let mut decoded = Vec::with_capacity(query.len());
+    let mut parts = query.split('%');
+    decoded.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return false };
+        decoded.push(byte);
+        decoded.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// For `#[serde(default, deserialize_with = "given")]`: tells `null` (`Some(None)`) from a field that is not there (`None`).
@@ -191,6 +208,12 @@ mod tests {
         assert!(["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"].into_iter().all(may));
         let others = ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "image/svg+xml", "json"];
         assert!(!others.into_iter().any(may));
+    }
+
+    #[test]
+    fn a_query_is_encoded_well_or_refused() {
+        assert!(["", "a=1&b=%D0%B0+%25%00", "a", "error=%f0%9f%98%80"].into_iter().all(is_well_encoded));
+        assert!(!["a=%", "a=%2", "a=%zz", "a=%+1", "a=%ff", "a=%D0&b=%B0", "a=%f0%9f%98"].into_iter().any(is_well_encoded));
     }
 
     #[test]
