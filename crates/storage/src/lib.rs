@@ -33,11 +33,13 @@ pub mod sync;
 pub mod telegram_chats;
 pub mod users;
 mod wake_ups;
+mod words;
 pub mod worker_pages;
 pub mod workers;
 
 pub use store::{Error, Result, Store, Tx, reading};
 pub use wake_ups::{Pending as PendingWakeUps, WAKE_UP_CHANNEL};
+pub use words::words;
 
 /// Our own migrations. The queue's columns stand on apalis' table: run `tuberry_jobs::queue::migrate`, which does both in order.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
