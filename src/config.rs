@@ -1,11 +1,16 @@
-//! The environment as typed settings. An empty value means the default; what cannot be used is refused with one line that names
-//! the variable. Secrets come wrapped. Nothing else in the service reads the environment.
+//! The environment as typed settings. An empty value means the default; what cannot be used is refused, all of it at once, with one line
+//! each that names the variable. Secrets come wrapped. Nothing else in the service reads the environment, but the log's filter.
 
 mod telegram;
+mod unknown;
+mod variables;
 
 pub use telegram::{Application, Telegram};
+pub use unknown::{ignored, typos};
+pub use variables::{Effective, VARIABLES, Variable, effective};
 
 use crate::http::DemoOwner;
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,6 +24,25 @@ pub struct Refused {
     pub name: &'static str,
     /// What is wrong with it, never its value where that is a secret.
     pub reason: String,
+}
+
+/// Everything that the service cannot start with; shown with one line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusals(pub Vec<Refused>);
+
+impl std::error::Error for Refusals {}
+
+impl std::fmt::Display for Refusals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Refused::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl From<Refused> for Refusals {
+    fn from(refused: Refused) -> Self {
+        Self(vec![refused])
+    }
 }
 
 /// How operators' messages reach us.
@@ -76,36 +100,65 @@ pub struct Settings {
     pub worker_connects_per_second: NonZeroU32,
 }
 
-/// Reads single variables: trims, takes empty for absent, and names the variable when it refuses.
-struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+/// Reads single variables: trims, takes empty for absent, and notes what it refuses; the caller goes on with something in its place.
+struct Environment<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    refused: RefCell<Vec<Refused>>,
+}
 
-impl Environment<'_> {
+impl<'a> Environment<'a> {
+    fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { variable, refused: RefCell::default() }
+    }
+
     fn text(&self, name: &str) -> Option<String> {
-        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn required(&self, name: &'static str) -> Result<String, Refused> {
-        self.text(name).ok_or(Refused { name, reason: "must be set".into() })
+    fn refuse(&self, name: &'static str, reason: impl Into<String>) {
+        self.refused.borrow_mut().push(Refused { name, reason: reason.into() });
     }
 
-    fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: T, expected: &str) -> Result<T, Refused> {
-        Ok(self.optional(name, expected)?.unwrap_or(default))
+    /// What was read, or `fallback` where it is refused.
+    fn or<T>(&self, read: Result<T, Refused>, fallback: T) -> T {
+        read.unwrap_or_else(|Refused { name, reason }| {
+            self.refuse(name, reason);
+            fallback
+        })
     }
 
-    fn optional<T: std::str::FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, Refused> {
-        let parse = |value: String| {
-            value.parse().map_err(|_| Refused { name, reason: format!("expected {expected}, found «{value}»") })
-        };
-        self.text(name).map(parse).transpose()
+    fn required(&self, name: &'static str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.refuse(name, "must be set");
+            String::new()
+        })
     }
 
-    /// An `http(s)://` URL without its trailing slash.
-    fn http_url(&self, name: &'static str) -> Result<Option<reqwest::Url>, Refused> {
-        let Some(value) = self.text(name) else { return Ok(None) };
-        match value.parse::<reqwest::Url>() {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
-            _ => Err(Refused { name, reason: "expected an http:// or https:// URL".into() }),
+    fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: T, expected: &str) -> T {
+        self.optional(name, expected).unwrap_or(default)
+    }
+
+    fn optional<T: std::str::FromStr>(&self, name: &'static str, expected: &str) -> Option<T> {
+        let value = self.text(name)?;
+        let parsed = value.parse().ok();
+        if parsed.is_none() {
+            self.refuse(name, format!("expected {expected}, found «{value}»"));
         }
+        parsed
+    }
+
+    /// An `http(s)://` URL.
+    fn http_url(&self, name: &'static str) -> Option<reqwest::Url> {
+        let url = self.text(name)?.parse::<reqwest::Url>().ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none() {
+            self.refuse(name, "expected an http:// or https:// URL");
+        }
+        url
+    }
+
+    fn refused(self) -> Vec<Refused> {
+        self.refused.into_inner()
     }
 }
 
@@ -125,22 +178,42 @@ fn database_url(name: &'static str, value: String) -> Result<Secret<String>, Ref
 
 impl Database {
     /// Reads `DATABASE_URL` and `DATABASE_DIRECT_URL`.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let environment = Environment(variable);
-        let url = database_url("DATABASE_URL", environment.required("DATABASE_URL")?)?;
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
+        let environment = Environment::new(variable);
+        let database = Self::read_from(&environment);
+        settled(database, environment.refused())
+    }
+
+    fn read_from(environment: &Environment<'_>) -> Self {
+        let nowhere = || Secret::new(String::new());
+        let url = match environment.required("DATABASE_URL") {
+            missing if missing.is_empty() => nowhere(),
+            value => environment.or(database_url("DATABASE_URL", value), nowhere()),
+        };
         let direct_url = match environment.text("DATABASE_DIRECT_URL") {
             None => url.clone(),
-            Some(value) => database_url("DATABASE_DIRECT_URL", value)?,
+            Some(value) => environment.or(database_url("DATABASE_DIRECT_URL", value), nowhere()),
         };
-        Ok(Self { url, direct_url })
+        Self { url, direct_url }
     }
+}
+
+fn settled<T>(read: T, refused: Vec<Refused>) -> Result<T, Refusals> {
+    if refused.is_empty() { Ok(read) } else { Err(Refusals(refused)) }
 }
 
 impl Settings {
     /// Reads everything from `variable`, which stands for the environment.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let environment = Environment(variable);
-        let app_secret = Secret::new(environment.required("APP_SECRET")?);
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
+        let (settings, refused) = Self::examine(variable);
+        settled(settings, refused)
+    }
+
+    /// Reads what can be read, with a default or nothing in the place of what is refused: for whoever looks into a broken installation.
+    pub fn examine(variable: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<Refused>) {
+        let environment = Environment::new(variable);
+        let database = Database::read_from(&environment);
+        let app_secret = Secret::new(environment.required("APP_SECRET"));
         let own_secret = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET").map(Secret::new);
         let previous = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS").unwrap_or_default();
         let mut previous_session_secrets: Vec<_> = previous
@@ -152,35 +225,44 @@ impl Settings {
         if own_secret.is_some() {
             previous_session_secrets.push(app_secret.clone());
         }
-        let webhook_base_url = environment.http_url("WEBHOOK_BASE_URL")?.as_ref().map(without_slash);
-        let telegram = Telegram::read(&environment)?;
-        Ok(Self {
-            demo_owner: demo_owner(&environment).filter(|_| telegram.simulator.is_some()),
-            database: Database::read(variable)?,
+        let webhook_base = environment.http_url("WEBHOOK_BASE_URL");
+        let telegram = Telegram::read(&environment);
+        let bot_updates = bot_updates(&environment, webhook_base.as_ref(), &telegram);
+        let (listen, board_listen) = addresses(&environment);
+        log_filter(&environment);
+        let settings = Self {
+            demo_owner: demo_owner(&environment, &telegram),
+            database,
             redis_url: environment.text("REDIS_URL").map(Secret::new),
-            jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
-            jwt_lifetime: Duration::from_secs(environment.parsed("JWT_EXPIRES", 3600u32, "seconds")?.into()),
+            jwt_secret: Secret::new(environment.required("JWT_SECRET")),
+            jwt_lifetime: Duration::from_secs(
+                environment.parsed("JWT_EXPIRES", not_zero(3600), "a number of seconds above 0").get().into(),
+            ),
             session_secret: own_secret.unwrap_or(app_secret),
             previous_session_secrets,
             telegram,
-            bot_updates: bot_updates(&environment, webhook_base_url.is_some())?,
-            webhook_base_url,
-            listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
-            board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
-            worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081")?,
-            worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
-            worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
-            worker_connects_per_second: environment.parsed(
-                "WORKER_CONNECTS_PER_SECOND",
-                NonZeroU32::new(250).expect("not zero"),
-                "a number above 0",
-            )?,
-        })
+            bot_updates,
+            webhook_base_url: webhook_base.as_ref().map(without_slash),
+            listen,
+            board_listen,
+            worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"),
+            worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"),
+            worker_weight: worker_weight(&environment),
+            worker_connects_per_second: environment.parsed("WORKER_CONNECTS_PER_SECOND", not_zero(250), "a number above 0"),
+        };
+        (settings, environment.refused())
     }
 
-    /// Reads the environment of this process.
-    pub fn from_env() -> Result<Self, Refused> {
-        Self::read(&process_environment)
+    /// Reads the environment of this process. Beside what [`Settings::read`] refuses, a name that is nearly one of ours is refused; others that
+    /// begin like ours are only told of in the log.
+    pub fn from_env() -> Result<Self, Refusals> {
+        let (settings, mut refused) = Self::examine(&process_environment);
+        let names = process_names();
+        refused.extend(typos(&names));
+        for name in ignored(&names) {
+            tracing::warn!(name, "variable ignored: no setting has this name");
+        }
+        settled(settings, refused)
     }
 }
 
@@ -189,20 +271,77 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn demo_owner(environment: &Environment<'_>) -> Option<DemoOwner> {
+/// Names of this process' variables that have a value.
+pub fn process_names() -> Vec<String> {
+    let variables = std::env::vars_os().filter(|(_, value)| !value.to_string_lossy().trim().is_empty());
+    variables.filter_map(|(name, _)| name.into_string().ok()).collect()
+}
+
+const fn not_zero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("not zero")
+}
+
+fn worker_weight(environment: &Environment<'_>) -> u32 {
+    let weight = environment.parsed("WORKER_WEIGHT", 1, "a number from 1 to 1000");
+    if !(1..=1000).contains(&weight) {
+        environment.refuse("WORKER_WEIGHT", format!("expected a number from 1 to 1000, found «{weight}»"));
+    }
+    weight.clamp(1, 1000)
+}
+
+/// `LISTEN` and `BOARD_LISTEN`: two different ones.
+fn addresses(environment: &Environment<'_>) -> (SocketAddr, Option<SocketAddr>) {
+    let listen = environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080");
+    let board_listen = environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082");
+    if board_listen == Some(listen) && listen.port() != 0 {
+        environment.refuse("BOARD_LISTEN", "must differ from LISTEN");
+    }
+    (listen, board_listen)
+}
+
+fn log_filter(environment: &Environment<'_>) {
+    if let Some(filter) = environment.text("RUST_LOG")
+        && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter)
+    {
+        environment.refuse("RUST_LOG", error.to_string());
+    }
+}
+
+fn demo_owner(environment: &Environment<'_>, telegram: &Telegram) -> Option<DemoOwner> {
     let owner = environment.text("DEMO_OWNER")?;
-    let (email, password) = owner.split_once(' ')?;
+    if telegram.simulator.is_none() {
+        environment.refuse("DEMO_OWNER", "only together with TELEGRAM_SIMULATOR");
+    }
+    let Some((email, password)) = owner.split_once(' ') else {
+        environment.refuse("DEMO_OWNER", "expected an address and a password, with a space between them");
+        return None;
+    };
     Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
 }
 
-fn bot_updates(environment: &Environment<'_>, webhook_base: bool) -> Result<BotUpdates, Refused> {
-    match environment.text("BOT_UPDATES").as_deref() {
-        None if webhook_base => Ok(BotUpdates::Webhook),
-        None | Some("polling") => Ok(BotUpdates::Polling),
-        Some("webhook") if webhook_base => Ok(BotUpdates::Webhook),
-        Some("webhook") => Err(Refused { name: "WEBHOOK_BASE_URL", reason: "must be set with BOT_UPDATES=webhook".into() }),
-        Some(other) => Err(Refused { name: "BOT_UPDATES", reason: format!("expected webhook or polling, found «{other}»") }),
+fn bot_updates(environment: &Environment<'_>, webhook_base: Option<&reqwest::Url>, telegram: &Telegram) -> BotUpdates {
+    let updates = match environment.text("BOT_UPDATES").as_deref() {
+        None if webhook_base.is_some() => BotUpdates::Webhook,
+        None | Some("polling") => BotUpdates::Polling,
+        Some("webhook") => BotUpdates::Webhook,
+        Some(other) => {
+            environment.refuse("BOT_UPDATES", format!("expected webhook or polling, found «{other}»"));
+            BotUpdates::Polling
+        }
+    };
+    if updates == BotUpdates::Webhook {
+        match webhook_base {
+            // One that is there and cannot be used is refused already.
+            None if environment.text("WEBHOOK_BASE_URL").is_none() => {
+                environment.refuse("WEBHOOK_BASE_URL", "must be set with BOT_UPDATES=webhook");
+            }
+            Some(url) if url.scheme() == "http" && telegram.bot_api_base == telegram::BOT_API => {
+                environment.refuse("WEBHOOK_BASE_URL", "Telegram calls https:// addresses only");
+            }
+            _ => {}
+        }
     }
+    updates
 }
 
 #[cfg(test)]
@@ -212,7 +351,7 @@ mod tests {
     const LEAST: [(&str, &str); 3] =
         [("DATABASE_URL", "postgresql+asyncpg://u:p@db:5432/tuberry"), ("APP_SECRET", "app"), ("JWT_SECRET", "jwt")];
 
-    fn read(more: &[(&str, &str)]) -> Result<Settings, Refused> {
+    fn read(more: &[(&str, &str)]) -> Result<Settings, Refusals> {
         Settings::read(&|name| {
             let found = more.iter().chain(&LEAST).find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -220,9 +359,9 @@ mod tests {
     }
 
     fn refused(name: &'static str, value: &str) -> String {
-        let refused = read(&[(name, value)]).expect_err("refused");
-        assert_eq!(refused.name, name);
-        refused.to_string()
+        let refusals = read(&[(name, value)]).expect_err("refused");
+        assert_eq!(refusals.0.iter().map(|refused| refused.name).collect::<Vec<_>>(), [name]);
+        refusals.to_string()
     }
 
     #[test]
@@ -268,7 +407,29 @@ mod tests {
         refused("WORKER_MAX_ACCOUNTS", "many");
         refused("WORKER_WEIGHT", "0.5");
         refused("WORKER_CONNECTS_PER_SECOND", "0");
-        assert_eq!(read(&[("BOT_UPDATES", "webhook")]).unwrap_err().name, "WEBHOOK_BASE_URL");
+        refused("WORKER_WEIGHT", "1001");
+        refused("JWT_EXPIRES", "0");
+        refused("RUST_LOG", "info,=,[");
+        assert!(!refused("DEMO_OWNER", "anna@example.org geheim").contains("geheim"));
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let lines = |more: &[(&str, &str)]| read(more).expect_err("refused").to_string();
+        assert_eq!(lines(&[("BOT_UPDATES", "webhook")]), "WEBHOOK_BASE_URL: must be set with BOT_UPDATES=webhook");
+        let plain = ("WEBHOOK_BASE_URL", "http://tuberry.example");
+        assert_eq!(lines(&[plain]), "WEBHOOK_BASE_URL: Telegram calls https:// addresses only");
+        assert!(read(&[plain, ("TELEGRAM_API_BASE", "http://bot-api:8081")]).is_ok(), "an own Bot API calls any address");
+        assert_eq!(lines(&[("BOARD_LISTEN", "127.0.0.1:8080")]), "BOARD_LISTEN: must differ from LISTEN");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let wrong =
+            read(&[("APP_SECRET", ""), ("LISTEN", "here"), ("PERSONAL_TELEGRAM_API_ID", "5"), ("TELEGRAM_PROXY", "http://p")]);
+        let text = wrong.expect_err("refused").to_string();
+        let names: Vec<&str> = text.lines().map(|line| line.split(": ").next().unwrap()).collect();
+        assert_eq!(names, ["APP_SECRET", "PERSONAL_TELEGRAM_API_HASH", "TELEGRAM_PROXY", "LISTEN"]);
     }
 
     #[test]

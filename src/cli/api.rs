@@ -1,5 +1,6 @@
 //! `tuberry api`: the REST interface and the bots' webhooks.
 
+use super::patience::reached;
 use super::{asked_to_stop, open_store};
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
@@ -35,7 +36,8 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
-    let store = open_store(&settings.database, POOL).await?;
+    let store = Store::open(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
+    let Some(store) = reached(store).await? else { return Ok(()) };
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");

@@ -1,8 +1,12 @@
 //! Settings about Telegram: the real one or the simulator, and what we tell it about ourselves.
 
 use super::{Environment, Refused, without_slash};
+use std::num::NonZeroU16;
 use std::time::Duration;
 use tuberry_domain::{Proxy, Secret};
+
+/// Telegram's own Bot API.
+pub(super) const BOT_API: &str = "https://api.telegram.org";
 
 /// `PERSONAL_TELEGRAM_API_ID` and `PERSONAL_TELEGRAM_API_HASH`, from my.telegram.org.
 #[derive(Clone, Debug)]
@@ -39,27 +43,32 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    pub(super) fn read(environment: &Environment<'_>) -> Result<Self, Refused> {
+    pub(super) fn read(environment: &Environment<'_>) -> Self {
         let text = |name: &str, default: &str| environment.text(name).unwrap_or_else(|| default.to_owned());
-        let simulator = simulator(environment)?;
-        let own_base = environment.http_url("TELEGRAM_API_BASE")?.as_ref().map(without_slash);
-        Ok(Self {
-            application: application(environment)?,
-            bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| "https://api.telegram.org".into()),
+        let simulator = simulator(environment);
+        let own_base = environment.http_url("TELEGRAM_API_BASE").as_ref().map(without_slash);
+        let patience = environment.parsed(
+            "PERSONAL_TELEGRAM_QR_TIMEOUT",
+            NonZeroU16::new(180).expect("not zero"),
+            "a number of seconds from 1 to 65535",
+        );
+        Self {
+            application: environment.or(application(environment), None),
+            bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| BOT_API.into()),
             simulator,
-            proxy: proxy(environment)?,
-            qr_timeout: Duration::from_secs(environment.parsed("PERSONAL_TELEGRAM_QR_TIMEOUT", 180u16, "seconds")?.into()),
+            proxy: environment.or(proxy(environment), None),
+            qr_timeout: Duration::from_secs(patience.get().into()),
             device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", "Samsung Galaxy S24 Ultra"),
             system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", "Android 14 (API 34)"),
             app_version: text("PERSONAL_TELEGRAM_APP_VERSION", "10.6.0-release"),
             lang_code: text("PERSONAL_TELEGRAM_LANG_CODE", "ru"),
             system_lang_code: text("PERSONAL_TELEGRAM_SYSTEM_LANG_CODE", "ru"),
-        })
+        }
     }
 }
 
 fn application(environment: &Environment<'_>) -> Result<Option<Application>, Refused> {
-    let id = environment.parsed("PERSONAL_TELEGRAM_API_ID", 0, "a number")?;
+    let id = environment.parsed("PERSONAL_TELEGRAM_API_ID", 0, "a number");
     match (id, environment.text("PERSONAL_TELEGRAM_API_HASH")) {
         (0, None) => Ok(None),
         (1.., Some(hash)) => Ok(Some(Application { id, hash: Secret::new(hash) })),
@@ -77,15 +86,23 @@ fn proxy(environment: &Environment<'_>) -> Result<Option<Proxy>, Refused> {
 }
 
 /// The simulator takes any password and shows every message: only on loopback, unless somebody insists.
-fn simulator(environment: &Environment<'_>) -> Result<Option<String>, Refused> {
-    const NAME: &str = "TELEGRAM_SIMULATOR";
-    let Some(url) = environment.http_url(NAME)? else { return Ok(None) };
+fn simulator(environment: &Environment<'_>) -> Option<String> {
+    let insists = match environment.text("ALLOW_SIMULATOR").as_deref() {
+        None => false,
+        Some("1") => true,
+        Some(other) => {
+            environment.refuse("ALLOW_SIMULATOR", format!("expected 1 or nothing, found «{other}»"));
+            false
+        }
+    };
+    let url = environment.http_url("TELEGRAM_SIMULATOR")?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !loopback && environment.text("ALLOW_SIMULATOR").as_deref() != Some("1") {
-        return Err(Refused { name: NAME, reason: "only on loopback, unless ALLOW_SIMULATOR=1".into() });
+    if !loopback && !insists {
+        environment.refuse("TELEGRAM_SIMULATOR", "only on loopback, unless ALLOW_SIMULATOR=1");
+        return None;
     }
-    Ok(Some(without_slash(&url)))
+    Some(without_slash(&url))
 }
 
 #[cfg(test)]
@@ -94,7 +111,12 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Telegram, Refused> {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Telegram::read(&Environment(&variable))
+        let environment = Environment::new(&variable);
+        let telegram = Telegram::read(&environment);
+        match environment.refused().pop() {
+            None => Ok(telegram),
+            Some(refused) => Err(refused),
+        }
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! What a process needs to start may come later than the process: it waits, says so once, and lets itself be stopped meanwhile.
+
+use super::asked_to_stop;
+use anyhow::{Error, Result, bail};
+use std::time::Duration;
+use tuberry_storage::Store;
+use tuberry_storage::pooling::Way;
+
+/// Pauses between attempts, doubled from the first to the longest.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// An attempt that failed.
+pub(super) enum Failed {
+    /// The same later may succeed.
+    Passing(Error),
+    /// Somebody has to act.
+    Final(Error),
+}
+
+/// Tries until it succeeds. `None`: the process was asked to stop first.
+pub(super) async fn patiently<T>(what: &'static str, mut attempt: impl AsyncFnMut() -> Result<T, Failed>) -> Result<Option<T>> {
+    let trying = async {
+        let mut pause = Duration::ZERO;
+        loop {
+            match attempt().await {
+                Ok(found) => {
+                    if !pause.is_zero() {
+                        tracing::info!(what, "is there now");
+                    }
+                    return Ok(found);
+                }
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Passing(error)) if pause.is_zero() => {
+                    tracing::warn!(what, error = format!("{error:#}"), "cannot be reached, waiting for it");
+                    pause = FIRST;
+                }
+                Err(Failed::Passing(error)) => {
+                    tracing::debug!(what, error = format!("{error:#}"), "still waiting");
+                    pause = (pause * 2).min(LONGEST);
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    };
+    tokio::select! {
+        found = trying => found.map(Some),
+        () = asked_to_stop() => {
+            tracing::info!(what, "stopped while waiting");
+            Ok(None)
+        }
+    }
+}
+
+/// A storage error of an attempt.
+pub(super) fn failed(error: tuberry_storage::Error, context: &'static str) -> Failed {
+    let passing = error.is_out_of_reach();
+    let error = Error::new(error).context(context);
+    if passing { Failed::Passing(error) } else { Failed::Final(error) }
+}
+
+/// Waits for the database of a pool, and refuses one that cannot be worked with. `None`: the process was asked to stop first.
+pub(super) async fn reached(store: Store) -> Result<Option<Store>> {
+    let Some(way) = patiently("PostgreSQL", async || way(&store).await).await? else { return Ok(None) };
+    match way {
+        Way::Direct => {}
+        Way::Pooled { keeps_statements: true } => tracing::info!("DATABASE_URL leads through a transaction pooler"),
+        Way::Pooled { keeps_statements: false } => bail!(
+            "DATABASE_URL leads through a transaction pooler that loses prepared statements: PgBouncer 1.21 or later with \
+             max_prepared_statements keeps them; else let it lead straight to PostgreSQL"
+        ),
+    }
+    super::up_to_date(store).await.map(Some)
+}
+
+async fn way(store: &Store) -> Result<Way, Failed> {
+    const LONG: Duration = Duration::from_secs(20);
+    let way = tokio::time::timeout(LONG, store.way()).await;
+    way.unwrap_or(Err(sqlx::Error::PoolTimedOut.into())).map_err(|error| {
+        let refused = error.to_string().contains("startup parameter");
+        match failed(error, "DATABASE_URL") {
+            Failed::Final(error) if refused => Failed::Final(error.context(
+                "the pooler refuses our settings: PgBouncer wants ignore_startup_parameters = extra_float_digits,options",
+            )),
+            other => other,
+        }
+    })
+}
