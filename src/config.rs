@@ -10,11 +10,10 @@ pub use unknown::{ignored, typos};
 pub use variables::{Effective, VARIABLES, Variable, effective};
 
 use crate::http::DemoOwner;
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tuberry_domain::Secret;
+use tuberry_domain::{Sealer, Secret};
 
 /// A variable that the service cannot start with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,8 +26,27 @@ pub struct Refused {
 }
 
 /// Everything that the service cannot start with; shown with one line each.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Refusals(pub Vec<Refused>);
+
+impl Refusals {
+    /// What was read, or `fallback` where it is refused, so that the others are read, too.
+    fn or<T>(&mut self, read: Result<T, Refused>, fallback: T) -> T {
+        read.unwrap_or_else(|refused| {
+            self.0.push(refused);
+            fallback
+        })
+    }
+
+    fn add(&mut self, name: &'static str, reason: impl Into<String>) {
+        self.0.push(Refused { name, reason: reason.into() });
+    }
+
+    /// `read`, unless something was refused.
+    fn settle<T>(self, read: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(read) } else { Err(self) }
+    }
+}
 
 impl std::error::Error for Refusals {}
 
@@ -39,12 +57,6 @@ impl std::fmt::Display for Refusals {
     }
 }
 
-impl From<Refused> for Refusals {
-    fn from(refused: Refused) -> Self {
-        Self(vec![refused])
-    }
-}
-
 /// How operators' messages reach us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BotUpdates {
@@ -52,6 +64,8 @@ pub enum BotUpdates {
     Webhook,
     /// A worker calls `getUpdates`.
     Polling,
+    /// Not to us: an existing Tuberry's backend takes them, and queues replies in Redis (`BOT_UPDATES=off`).
+    Off,
 }
 
 /// Where PostgreSQL is. Enough for `migrate` and `user`.
@@ -61,6 +75,15 @@ pub struct Database {
     pub url: Secret<String>,
     /// `DATABASE_DIRECT_URL`, for advisory locks and LISTEN: straight to PostgreSQL. By default the same.
     pub direct_url: Secret<String>,
+}
+
+/// The secrets that sessions are sealed under. Enough, with [`Database`], for `session`.
+#[derive(Clone, Debug)]
+pub struct SessionSecrets {
+    /// `PERSONAL_TELEGRAM_SESSION_SECRET`, or `APP_SECRET`: seals what stands in the database.
+    pub current: Secret<String>,
+    /// `PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS`, comma-separated, and `APP_SECRET` where it is not the current one: they open only.
+    pub previous: Vec<Secret<String>>,
 }
 
 /// Everything that `api` and `worker` need to know.
@@ -74,10 +97,8 @@ pub struct Settings {
     pub jwt_secret: Secret<String>,
     /// `JWT_EXPIRES`: lifetime of a bearer token.
     pub jwt_lifetime: Duration,
-    /// `PERSONAL_TELEGRAM_SESSION_SECRET`, or `APP_SECRET`: seals what stands in the database.
-    pub session_secret: Secret<String>,
-    /// `PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS`, comma-separated, and `APP_SECRET` where it is not the current one: they open only.
-    pub previous_session_secrets: Vec<Secret<String>>,
+    /// What seals and opens what stands in the database.
+    pub sessions: SessionSecrets,
     /// Telegram: where it is and as what we appear there.
     pub telegram: Telegram,
     /// `BOT_UPDATES`; by default webhook where `WEBHOOK_BASE_URL` is set, else polling.
@@ -100,65 +121,36 @@ pub struct Settings {
     pub worker_connects_per_second: NonZeroU32,
 }
 
-/// Reads single variables: trims, takes empty for absent, and notes what it refuses; the caller goes on with something in its place.
-struct Environment<'a> {
-    variable: &'a dyn Fn(&str) -> Option<String>,
-    refused: RefCell<Vec<Refused>>,
-}
+/// Reads single variables: trims, takes empty for absent, and names the variable when it refuses.
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
 
-impl<'a> Environment<'a> {
-    fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { variable, refused: RefCell::default() }
-    }
-
+impl Environment<'_> {
     fn text(&self, name: &str) -> Option<String> {
-        (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn refuse(&self, name: &'static str, reason: impl Into<String>) {
-        self.refused.borrow_mut().push(Refused { name, reason: reason.into() });
+    fn required(&self, name: &'static str) -> Result<String, Refused> {
+        self.text(name).ok_or(Refused { name, reason: "must be set".into() })
     }
 
-    /// What was read, or `fallback` where it is refused.
-    fn or<T>(&self, read: Result<T, Refused>, fallback: T) -> T {
-        read.unwrap_or_else(|Refused { name, reason }| {
-            self.refuse(name, reason);
-            fallback
-        })
+    fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: T, expected: &str) -> Result<T, Refused> {
+        Ok(self.optional(name, expected)?.unwrap_or(default))
     }
 
-    fn required(&self, name: &'static str) -> String {
-        self.text(name).unwrap_or_else(|| {
-            self.refuse(name, "must be set");
-            String::new()
-        })
+    fn optional<T: std::str::FromStr>(&self, name: &'static str, expected: &str) -> Result<Option<T>, Refused> {
+        let parse = |value: String| {
+            value.parse().map_err(|_| Refused { name, reason: format!("expected {expected}, found «{value}»") })
+        };
+        self.text(name).map(parse).transpose()
     }
 
-    fn parsed<T: std::str::FromStr>(&self, name: &'static str, default: T, expected: &str) -> T {
-        self.optional(name, expected).unwrap_or(default)
-    }
-
-    fn optional<T: std::str::FromStr>(&self, name: &'static str, expected: &str) -> Option<T> {
-        let value = self.text(name)?;
-        let parsed = value.parse().ok();
-        if parsed.is_none() {
-            self.refuse(name, format!("expected {expected}, found «{value}»"));
+    /// An `http(s)://` URL without its trailing slash.
+    fn http_url(&self, name: &'static str) -> Result<Option<reqwest::Url>, Refused> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match value.parse::<reqwest::Url>() {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
+            _ => Err(Refused { name, reason: "expected an http:// or https:// URL".into() }),
         }
-        parsed
-    }
-
-    /// An `http(s)://` URL.
-    fn http_url(&self, name: &'static str) -> Option<reqwest::Url> {
-        let url = self.text(name)?.parse::<reqwest::Url>().ok();
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if url.is_none() {
-            self.refuse(name, "expected an http:// or https:// URL");
-        }
-        url
-    }
-
-    fn refused(self) -> Vec<Refused> {
-        self.refused.into_inner()
     }
 }
 
@@ -179,78 +171,90 @@ fn database_url(name: &'static str, value: String) -> Result<Secret<String>, Ref
 impl Database {
     /// Reads `DATABASE_URL` and `DATABASE_DIRECT_URL`.
     pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
-        let environment = Environment::new(variable);
-        let database = Self::read_from(&environment);
-        settled(database, environment.refused())
+        let mut refused = Refusals::default();
+        let database = Self::examine(&Environment(variable), &mut refused);
+        refused.settle(database)
     }
 
-    fn read_from(environment: &Environment<'_>) -> Self {
+    fn examine(environment: &Environment<'_>, refused: &mut Refusals) -> Self {
         let nowhere = || Secret::new(String::new());
-        let url = match environment.required("DATABASE_URL") {
-            missing if missing.is_empty() => nowhere(),
-            value => environment.or(database_url("DATABASE_URL", value), nowhere()),
-        };
+        let url = environment.required("DATABASE_URL").and_then(|value| database_url("DATABASE_URL", value));
+        let url = refused.or(url, nowhere());
         let direct_url = match environment.text("DATABASE_DIRECT_URL") {
             None => url.clone(),
-            Some(value) => environment.or(database_url("DATABASE_DIRECT_URL", value), nowhere()),
+            Some(value) => refused.or(database_url("DATABASE_DIRECT_URL", value), nowhere()),
         };
         Self { url, direct_url }
     }
 }
 
-fn settled<T>(read: T, refused: Vec<Refused>) -> Result<T, Refusals> {
-    if refused.is_empty() { Ok(read) } else { Err(Refusals(refused)) }
-}
-
-impl Settings {
-    /// Reads everything from `variable`, which stands for the environment.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
-        let (settings, refused) = Self::examine(variable);
-        settled(settings, refused)
-    }
-
-    /// Reads what can be read, with a default or nothing in the place of what is refused: for whoever looks into a broken installation.
-    pub fn examine(variable: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<Refused>) {
-        let environment = Environment::new(variable);
-        let database = Database::read_from(&environment);
-        let app_secret = Secret::new(environment.required("APP_SECRET"));
+impl SessionSecrets {
+    /// Reads `PERSONAL_TELEGRAM_SESSION_SECRET`, `…_PREVIOUS` and `APP_SECRET`.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        let environment = Environment(variable);
+        let app_secret = Secret::new(environment.required("APP_SECRET")?);
         let own_secret = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET").map(Secret::new);
         let previous = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS").unwrap_or_default();
-        let mut previous_session_secrets: Vec<_> = previous
+        let mut previous: Vec<_> = previous
             .split(',')
             .map(str::trim)
             .filter(|secret| !secret.is_empty())
             .map(|secret| Secret::new(secret.to_owned()))
             .collect();
         if own_secret.is_some() {
-            previous_session_secrets.push(app_secret.clone());
+            previous.push(app_secret.clone());
         }
-        let webhook_base = environment.http_url("WEBHOOK_BASE_URL");
-        let telegram = Telegram::read(&environment);
-        let bot_updates = bot_updates(&environment, webhook_base.as_ref(), &telegram);
-        let (listen, board_listen) = addresses(&environment);
-        log_filter(&environment);
+        Ok(Self { current: own_secret.unwrap_or(app_secret), previous })
+    }
+
+    /// A sealer with them.
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(&self.current, &self.previous)
+    }
+}
+
+impl Settings {
+    /// Reads everything from `variable`, which stands for the environment.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
+        let (settings, refused) = Self::examine(variable);
+        refused.settle(settings)
+    }
+
+    /// Reads what can be read, with a default or nothing in the place of what is refused: for whoever looks into a broken installation.
+    pub fn examine(variable: &dyn Fn(&str) -> Option<String>) -> (Self, Refusals) {
+        let environment = Environment(variable);
+        let mut refused = Refusals::default();
+        let database = Database::examine(&environment, &mut refused);
+        let nothing = || SessionSecrets { current: Secret::new(String::new()), previous: Vec::new() };
+        let sessions = refused.or(SessionSecrets::read(variable), nothing());
+        let jwt_secret = Secret::new(refused.or(environment.required("JWT_SECRET"), String::new()));
+        let an_hour = not_zero(3600);
+        let jwt_lifetime = refused.or(environment.parsed("JWT_EXPIRES", an_hour, "a number of seconds above 0"), an_hour);
+        let webhook_base = refused.or(environment.http_url("WEBHOOK_BASE_URL"), None);
+        let telegram = Telegram::examine(&environment, &mut refused);
+        let bot_updates = bot_updates(&environment, webhook_base.as_ref(), &telegram, &mut refused);
+        let (listen, board_listen) = addresses(&environment, &mut refused);
+        let pace = not_zero(250);
         let settings = Self {
-            demo_owner: demo_owner(&environment, &telegram),
+            demo_owner: refused.or(demo_owner(&environment, &telegram), None),
             database,
             redis_url: environment.text("REDIS_URL").map(Secret::new),
-            jwt_secret: Secret::new(environment.required("JWT_SECRET")),
-            jwt_lifetime: Duration::from_secs(
-                environment.parsed("JWT_EXPIRES", not_zero(3600), "a number of seconds above 0").get().into(),
-            ),
-            session_secret: own_secret.unwrap_or(app_secret),
-            previous_session_secrets,
+            jwt_secret,
+            jwt_lifetime: Duration::from_secs(jwt_lifetime.get().into()),
+            sessions,
             telegram,
             bot_updates,
             webhook_base_url: webhook_base.as_ref().map(without_slash),
             listen,
             board_listen,
-            worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"),
-            worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"),
-            worker_weight: worker_weight(&environment),
-            worker_connects_per_second: environment.parsed("WORKER_CONNECTS_PER_SECOND", not_zero(250), "a number above 0"),
+            worker_listen: refused.or(environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"), None),
+            worker_max_accounts: refused.or(environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"), 1000),
+            worker_weight: refused.or(worker_weight(&environment), 1),
+            worker_connects_per_second: refused
+                .or(environment.parsed("WORKER_CONNECTS_PER_SECOND", pace, "a number above 0"), pace),
         };
-        (settings, environment.refused())
+        refused.or(log_filter(&environment), ());
+        (settings, refused)
     }
 
     /// Reads the environment of this process. Beside what [`Settings::read`] refuses, a name that is nearly one of ours is refused; others that
@@ -258,11 +262,11 @@ impl Settings {
     pub fn from_env() -> Result<Self, Refusals> {
         let (settings, mut refused) = Self::examine(&process_environment);
         let names = process_names();
-        refused.extend(typos(&names));
+        refused.0.extend(typos(&names));
         for name in ignored(&names) {
             tracing::warn!(name, "variable ignored: no setting has this name");
         }
-        settled(settings, refused)
+        refused.settle(settings)
     }
 }
 
@@ -281,65 +285,72 @@ const fn not_zero(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("not zero")
 }
 
-fn worker_weight(environment: &Environment<'_>) -> u32 {
-    let weight = environment.parsed("WORKER_WEIGHT", 1, "a number from 1 to 1000");
-    if !(1..=1000).contains(&weight) {
-        environment.refuse("WORKER_WEIGHT", format!("expected a number from 1 to 1000, found «{weight}»"));
+fn worker_weight(environment: &Environment<'_>) -> Result<u32, Refused> {
+    const NAME: &str = "WORKER_WEIGHT";
+    const EXPECTED: &str = "a number from 1 to 1000";
+    match environment.parsed(NAME, 1, EXPECTED)? {
+        weight @ 1..=1000 => Ok(weight),
+        weight => Err(Refused { name: NAME, reason: format!("expected {EXPECTED}, found «{weight}»") }),
     }
-    weight.clamp(1, 1000)
 }
 
 /// `LISTEN` and `BOARD_LISTEN`: two different ones.
-fn addresses(environment: &Environment<'_>) -> (SocketAddr, Option<SocketAddr>) {
-    let listen = environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080");
-    let board_listen = environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082");
+fn addresses(environment: &Environment<'_>, refused: &mut Refusals) -> (SocketAddr, Option<SocketAddr>) {
+    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let listen = refused.or(environment.parsed("LISTEN", default, "an address like 127.0.0.1:8080"), default);
+    let board_listen = refused.or(environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082"), None);
     if board_listen == Some(listen) && listen.port() != 0 {
-        environment.refuse("BOARD_LISTEN", "must differ from LISTEN");
+        refused.add("BOARD_LISTEN", "must differ from LISTEN");
     }
     (listen, board_listen)
 }
 
-fn log_filter(environment: &Environment<'_>) {
-    if let Some(filter) = environment.text("RUST_LOG")
-        && let Err(error) = tracing_subscriber::EnvFilter::try_new(filter)
-    {
-        environment.refuse("RUST_LOG", error.to_string());
-    }
+fn log_filter(environment: &Environment<'_>) -> Result<(), Refused> {
+    let Some(filter) = environment.text("RUST_LOG") else { return Ok(()) };
+    let read = tracing_subscriber::EnvFilter::try_new(filter);
+    read.map(drop).map_err(|error| Refused { name: "RUST_LOG", reason: error.to_string() })
 }
 
-fn demo_owner(environment: &Environment<'_>, telegram: &Telegram) -> Option<DemoOwner> {
-    let owner = environment.text("DEMO_OWNER")?;
+fn demo_owner(environment: &Environment<'_>, telegram: &Telegram) -> Result<Option<DemoOwner>, Refused> {
+    let refuse = |reason: &str| Err(Refused { name: "DEMO_OWNER", reason: reason.into() });
+    let Some(owner) = environment.text("DEMO_OWNER") else { return Ok(None) };
     if telegram.simulator.is_none() {
-        environment.refuse("DEMO_OWNER", "only together with TELEGRAM_SIMULATOR");
+        return refuse("only together with TELEGRAM_SIMULATOR");
     }
-    let Some((email, password)) = owner.split_once(' ') else {
-        environment.refuse("DEMO_OWNER", "expected an address and a password, with a space between them");
-        return None;
-    };
-    Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
+    match owner.split_once(' ') {
+        None => refuse("expected an address and a password, with a space between them"),
+        Some((email, password)) => Ok(Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })),
+    }
 }
 
-fn bot_updates(environment: &Environment<'_>, webhook_base: Option<&reqwest::Url>, telegram: &Telegram) -> BotUpdates {
+fn bot_updates(
+    environment: &Environment<'_>,
+    webhook_base: Option<&reqwest::Url>,
+    telegram: &Telegram,
+    refused: &mut Refusals,
+) -> BotUpdates {
+    const BASE: &str = "WEBHOOK_BASE_URL";
     let updates = match environment.text("BOT_UPDATES").as_deref() {
         None if webhook_base.is_some() => BotUpdates::Webhook,
         None | Some("polling") => BotUpdates::Polling,
         Some("webhook") => BotUpdates::Webhook,
+        Some("off") => BotUpdates::Off,
         Some(other) => {
-            environment.refuse("BOT_UPDATES", format!("expected webhook or polling, found «{other}»"));
+            refused.add("BOT_UPDATES", format!("expected webhook, polling or off, found «{other}»"));
             BotUpdates::Polling
         }
     };
-    if updates == BotUpdates::Webhook {
-        match webhook_base {
-            // One that is there and cannot be used is refused already.
-            None if environment.text("WEBHOOK_BASE_URL").is_none() => {
-                environment.refuse("WEBHOOK_BASE_URL", "must be set with BOT_UPDATES=webhook");
-            }
-            Some(url) if url.scheme() == "http" && telegram.bot_api_base == telegram::BOT_API => {
-                environment.refuse("WEBHOOK_BASE_URL", "Telegram calls https:// addresses only");
-            }
-            _ => {}
+    if updates == BotUpdates::Off && environment.text("REDIS_URL").is_none() {
+        refused.add("REDIS_URL", "must be set with BOT_UPDATES=off: replies come from there");
+    }
+    match webhook_base {
+        _ if updates != BotUpdates::Webhook => {}
+        // One that is there and cannot be used is refused already.
+        None if environment.text(BASE).is_none() => refused.add(BASE, "must be set with BOT_UPDATES=webhook"),
+        Some(url) if url.scheme() == "http" && telegram.bot_api_base == telegram::BOT_API => {
+            refused.add(BASE, "Telegram calls https:// addresses only");
         }
+        _ => {}
     }
     updates
 }
@@ -420,6 +431,9 @@ mod tests {
         let plain = ("WEBHOOK_BASE_URL", "http://tuberry.example");
         assert_eq!(lines(&[plain]), "WEBHOOK_BASE_URL: Telegram calls https:// addresses only");
         assert!(read(&[plain, ("TELEGRAM_API_BASE", "http://bot-api:8081")]).is_ok(), "an own Bot API calls any address");
+        assert!(lines(&[("BOT_UPDATES", "off")]).starts_with("REDIS_URL: must be set"));
+        let bridged = read(&[("BOT_UPDATES", "off"), ("REDIS_URL", "redis://redis/0")]).unwrap();
+        assert_eq!(bridged.bot_updates, BotUpdates::Off);
         assert_eq!(lines(&[("BOARD_LISTEN", "127.0.0.1:8080")]), "BOARD_LISTEN: must differ from LISTEN");
     }
 
@@ -434,11 +448,11 @@ mod tests {
 
     #[test]
     fn the_sessions_own_secret_comes_before_the_applications() {
-        assert_eq!(read(&[]).unwrap().session_secret.expose(), "app");
+        assert_eq!(read(&[]).unwrap().sessions.current.expose(), "app");
         let own =
             read(&[("PERSONAL_TELEGRAM_SESSION_SECRET", "own"), ("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS", "a, b")]).unwrap();
-        assert_eq!(own.session_secret.expose(), "own");
-        let previous: Vec<_> = own.previous_session_secrets.iter().map(|secret| secret.expose().as_str()).collect();
+        assert_eq!(own.sessions.current.expose(), "own");
+        let previous: Vec<_> = own.sessions.previous.iter().map(|secret| secret.expose().as_str()).collect();
         assert_eq!(previous, ["a", "b", "app"]);
     }
 

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::{Sealer, Secret};
+use tuberry_domain::Secret;
 use tuberry_storage::Store;
 use tuberry_telegram::HttpBotApi;
 use tuberry_telegram::mtproto::srp;
@@ -97,7 +97,7 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
     let base_url = settings.webhook_base_url.clone().filter(|_| settings.bot_updates == BotUpdates::Webhook);
     Ok(AppState {
         store,
-        sealer: Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets)),
+        sealer: Arc::new(settings.sessions.sealer()),
         tokens: Tokens::new(&settings.jwt_secret, settings.jwt_lifetime),
         bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base).context("the Bot API's client")?),
         prover,

@@ -1,6 +1,6 @@
 //! `tuberry doctor`: prints what is wrong, one line each, and fails where something is.
 
-use crate::config::{Settings, process_environment, process_names};
+use crate::config::{Settings, process_environment, process_names, typos};
 use crate::doctor::{self, Finding, Patient, State};
 use anyhow::{Result, bail};
 use clap::Args;
@@ -15,9 +15,9 @@ pub(super) struct Options {
 pub(super) async fn run(options: &Options) -> Result<()> {
     let names = process_names();
     let (settings, mut refused) = Settings::examine(&process_environment);
-    refused.extend(crate::config::typos(&names));
+    refused.0.extend(typos(&names));
     let application = super::application(&settings.telegram);
-    let findings = doctor::examine(&Patient { settings, refused, names, application }).await;
+    let findings = doctor::examine(&Patient { settings, refused: refused.0, names, application }).await;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {

@@ -55,7 +55,8 @@ pub(super) async fn patiently<T>(what: &'static str, mut attempt: impl AsyncFnMu
 /// A storage error of an attempt.
 pub(super) fn failed(error: tuberry_storage::Error, context: &'static str) -> Failed {
     let passing = error.is_out_of_reach();
-    let error = Error::new(error).context(context);
+    // Its text tells its causes already.
+    let error = Error::msg(error.to_string()).context(context);
     if passing { Failed::Passing(error) } else { Failed::Final(error) }
 }
 

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::Sealer;
 use tuberry_jobs::queue::{self, Queue};
 use tuberry_jobs::{Context, SyncAccounts};
 use tuberry_storage::Store;
@@ -53,7 +52,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let Some(claims) = claims.await? else { return Ok(()) };
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
     let links = Links::new(claims.clone(), queue.clone());
-    let sealer = Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets));
+    let sealer = Arc::new(settings.sessions.sealer());
     let context = Context {
         store: store.clone(),
         bots: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)?),

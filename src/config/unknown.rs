@@ -16,7 +16,7 @@ const SLIPS: usize = 2;
 pub fn typos(names: &[String]) -> Vec<Refused> {
     let mut refused = Vec::new();
     for name in names.iter().filter(|name| !is_known(name)) {
-        if let Some(right) = meant(name).filter(|right| !names.iter().any(|name| name == right)) {
+        if let Some(right) = meant(name, names) {
             refused.push(Refused { name: right, reason: format!("not set, but {name} is: a misspelling?") });
         }
     }
@@ -26,7 +26,8 @@ pub fn typos(names: &[String]) -> Vec<Refused> {
 /// Names that begin like ours and mean nothing here.
 pub fn ignored(names: &[String]) -> Vec<&str> {
     let ours = |name: &&str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let mut ignored: Vec<&str> = names.iter().map(String::as_str).filter(ours).filter(|name| !is_known(name)).collect();
+    let strange = |name: &&str| !is_known(name) && meant(name, names).is_none();
+    let mut ignored: Vec<&str> = names.iter().map(String::as_str).filter(ours).filter(strange).collect();
     ignored.sort_unstable();
     ignored
 }
@@ -35,10 +36,11 @@ fn is_known(name: &str) -> bool {
     VARIABLES.iter().any(|variable| variable.name == name)
 }
 
-fn meant(name: &str) -> Option<&'static str> {
+/// The setting that `name` resembles, unless that is among `names` itself.
+fn meant(name: &str, names: &[String]) -> Option<&'static str> {
     let near = VARIABLES.iter().filter(|variable| variable.name.len() >= LEAST_LENGTH);
     let near = near.map(|variable| (slips(name, variable.name), variable.name)).filter(|(slips, _)| *slips <= SLIPS);
-    near.min().map(|(_, name)| name)
+    near.min().map(|(_, name)| name).filter(|right| !names.iter().any(|name| name == right))
 }
 
 /// Levenshtein's distance between two names.

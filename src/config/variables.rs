@@ -70,6 +70,7 @@ pub const VARIABLES: &[Variable] = &[
         Derived(|settings| match settings.bot_updates {
             BotUpdates::Webhook => "webhook".into(),
             BotUpdates::Polling => "polling".into(),
+            BotUpdates::Off => "off".into(),
         }),
         "how operators' messages arrive",
     ),
@@ -182,7 +183,7 @@ mod tests {
             asked.borrow_mut().insert(name.to_owned());
             least(name)
         });
-        assert!(refused.is_empty(), "{refused:?}");
+        assert!(refused.0.is_empty(), "{refused:?}");
         assert_eq!(asked.into_inner(), names());
     }
 

@@ -98,19 +98,25 @@ fn webhook(check: &str, patient: &Patient, bot: &CheckedBot, info: &WebhookInfo)
     let mut findings = Vec::new();
     let place =
         |url: &str| url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let base_url = patient.settings.webhook_base_url.clone().filter(|_| patient.settings.bot_updates == BotUpdates::Webhook);
-    match (base_url, &info.url) {
-        (None, None) => {}
-        (None, Some(url)) => findings.push(Finding::wrong(
+    let settings = &patient.settings;
+    match (settings.bot_updates, &info.url) {
+        (BotUpdates::Polling, None) | (BotUpdates::Off, Some(_)) => {}
+        (BotUpdates::Polling, Some(url)) => findings.push(Finding::wrong(
             check,
             format!("its updates go to {}, but a worker polls for them", place(url.expose())),
             "whoever sets that webhook takes the updates: stop it, or use BOT_UPDATES=webhook",
         )),
-        (Some(_), None) => {
+        (BotUpdates::Off, None) => findings.push(Finding::wrong(
+            check,
+            "it has no webhook, and BOT_UPDATES=off leaves its updates to somebody else",
+            "let the old backend set its webhook, or use BOT_UPDATES=webhook",
+        )),
+        (BotUpdates::Webhook, None) => {
             findings.push(Finding::wrong(check, "it has no webhook", "start `tuberry api`, which sets it within a minute"));
         }
-        (Some(base_url), Some(url)) => {
-            let own = bot.webhook_secret.as_ref().map(|secret| Webhooks { base_url }.url(bot.id, secret));
+        (BotUpdates::Webhook, Some(url)) => {
+            let webhooks = Webhooks { base_url: settings.webhook_base_url.clone().unwrap_or_default() };
+            let own = bot.webhook_secret.as_ref().map(|secret| webhooks.url(bot.id, secret));
             if own.is_none_or(|own| own.expose() != url.expose()) {
                 let says = format!("its updates go to {} by another address than ours", place(url.expose()));
                 findings.push(Finding::wrong(check, says, "stop whoever sets that one; `tuberry api` sets ours within a minute"));
