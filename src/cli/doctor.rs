@@ -4,6 +4,7 @@ use crate::config::{Settings, process_environment, process_names, typos};
 use crate::doctor::{self, Finding, Patient, State};
 use anyhow::{Result, bail};
 use clap::Args;
+use tuberry_domain::Secret;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -17,7 +18,8 @@ pub(super) async fn run(options: &Options) -> Result<()> {
     let (settings, mut refused) = Settings::examine(&process_environment);
     refused.0.extend(typos(&names));
     let application = super::application(&settings.telegram);
-    let findings = doctor::examine(&Patient { settings, refused: refused.0, names, application }).await;
+    let redis_url = process_environment("REDIS_URL").filter(|url| !url.trim().is_empty()).map(Secret::new);
+    let findings = doctor::examine(&Patient { settings, refused: refused.0, names, redis_url, application }).await;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {

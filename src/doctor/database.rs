@@ -160,11 +160,12 @@ pub(super) async fn leases(store: &Store) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for worker in roster.iter().filter(|worker| worker.silent) {
-        findings.push(Finding::wrong(
-            CHECK,
-            format!("worker {} is silent since {}", worker.name, worker.seen_at.format("%F %T UTC")),
-            "look at its host; when it is gone for good, others have taken over, and the name goes by itself",
-        ));
+        let says = format!("worker {} is silent since {}", worker.name, worker.seen_at.format("%F %T UTC"));
+        findings.push(if overview.unserved == 0 {
+            Finding::note(CHECK, says, "others serve its accounts; look why it ended, if nobody stopped it")
+        } else {
+            Finding::wrong(CHECK, says, "look at its host; others take its accounts when they may, after 90 s at the latest")
+        });
     }
     if overview.workers == 0 {
         findings.push(Finding::wrong(CHECK, "no worker runs: nothing is received or sent", "start `tuberry worker`"));

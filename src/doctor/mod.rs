@@ -11,6 +11,7 @@ pub use finding::{Finding, State};
 
 use crate::config::{self, Refused, Settings};
 use finding::in_time;
+use tuberry_domain::Secret;
 use tuberry_telegram::{Application, HttpBotApi};
 
 /// What is looked at.
@@ -21,6 +22,8 @@ pub struct Patient {
     pub refused: Vec<Refused>,
     /// Names of the environment's variables.
     pub names: Vec<String>,
+    /// `REDIS_URL`, whether a bridge uses it or not.
+    pub redis_url: Option<Secret<String>>,
     /// As which application we appear at Telegram.
     pub application: Application,
 }

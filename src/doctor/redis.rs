@@ -12,7 +12,7 @@ const TASKS: &str = "tuberry:personal:tasks";
 const DEAD: &str = "tuberry:personal:dead";
 
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
-    let Some(url) = &patient.settings.redis_url else {
+    let Some(url) = &patient.redis_url else {
         return vec![Finding::fine(CHECK, "not configured, not needed")];
     };
     let finding = match in_time(ask(url)).await {
