@@ -138,7 +138,7 @@ async fn whatever_breaks_is_found_and_the_rest_is_looked_at_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_answer_does_not_hold_it_up() {
-    let stack = Stack::start(Setup { workers: 0, ..Setup::default() }).await;
+    let stack = Stack::start(Setup { workers: 0, updates: "webhook", ..Setup::default() }).await;
     // Takes connections and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
@@ -159,6 +159,7 @@ async fn who_does_not_answer_does_not_hold_it_up() {
 
     let text = run(&["doctor"], &stack.environment(), "").await;
     assert!(!text.success, "no worker runs");
+    assert!(text.stdout.lines().any(|line| line.starts_with("ok     bot 1: @")), "its webhook is ours: {}", text.stdout);
     let line = text.stdout.lines().find(|line| line.contains("leases:")).unwrap();
     assert_eq!(line, "WRONG  leases: no worker runs: nothing is received or sent → start `tuberry worker`");
 }

@@ -4,6 +4,7 @@ use crate::support::{Process, Setup, Stack, free_port, run, wait_until};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use nix::sys::signal::Signal;
+use reqwest::header::HeaderMap;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use std::time::Duration;
@@ -177,9 +178,12 @@ async fn no_secret_is_told_by_anything_that_is_written() {
     hoard.hide("half of a bot's token", stack.tenant.bot_token.split_once(':').unwrap().1, &["bots"]);
     let secret: String = sqlx::query_scalar("select webhook_secret from bots").fetch_one(stack.store().pool()).await.unwrap();
     hoard.hide("the webhook's secret", &secret, &["bots"]);
-    hoard.hide("a phone number", PHONE, &["personal_telegram_accounts"]);
-    hoard.hide("a customer's text", FROM_CUSTOMER, &["messages", "personal_telegram_messages", "personal_telegram_parts"]);
-    hoard.hide("an operator's text", FROM_OPERATOR, &["messages", "personal_telegram_messages", "personal_telegram_parts"]);
+    // People of the project see phone numbers and texts in the portal.
+    const OF_MESSAGES: &[&str] =
+        &["messages", "personal_telegram_messages", "personal_telegram_parts", "page /client/dialogs", "page /client/projects/1"];
+    hoard.hide("a phone number", PHONE, &["personal_telegram_accounts", "page /client/projects/1"]);
+    hoard.hide("a customer's text", FROM_CUSTOMER, OF_MESSAGES);
+    hoard.hide("an operator's text", FROM_OPERATOR, OF_MESSAGES);
 
     // A login with a wrong and a right password.
     let email = stack.user(tuberry_storage::users::Role::Owner, PORTAL_PASSWORD).await;
@@ -242,7 +246,29 @@ async fn no_secret_is_told_by_anything_that_is_written() {
         ask(&stack, "DELETE", &format!("/api/personal-telegram-accounts/{account}/proxy"), Some(&stack.tenant.token), "").await;
     assert!(status < 300);
 
-    // A session that is ended, and an account that is removed.
+    // The portal's pages.
+    let user = tuberry_storage::users::find_by_email(stack.store().pool(), &email).await.unwrap().unwrap().id;
+    let cookie = tuberry::sessions::begin(stack.store(), &HeaderMap::new(), user).await.unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    hoard.hide("the portal's cookie", cookie.split_once('=').unwrap().1, &[]);
+    let project = format!("/client/projects/{}", stack.tenant.project);
+    for path in [
+        "/client",
+        "/client/settings",
+        "/client/dialogs",
+        &project,
+        "/admin/jobs",
+        "/admin/workers",
+        "/nowhere/Vielbeere-geheim",
+        "/password",
+    ] {
+        let page = reqwest::Client::new().get(format!("{}{path}", stack.url())).header("cookie", cookie).send().await.unwrap();
+        written.push((format!("page {path}"), page.text().await.unwrap()));
+    }
+    let settings = written.iter().find(|(place, _)| place == "page /client/settings").unwrap();
+    assert!(settings.1.contains("bot"), "signed in: {}", settings.1);
+
+    // A session that is ended.
     stack.control("POST", "/faults", json!({ "kind": "revoke", "user": anna.0 })).await;
     stack.control("POST", "/faults", json!({ "kind": "drop_connections" })).await;
     wait_until(SOON, "an account in error", async || {
