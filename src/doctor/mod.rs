@@ -5,6 +5,7 @@ mod bots;
 mod database;
 mod finding;
 mod redis;
+mod sessions;
 mod telegram;
 
 pub use finding::{Finding, State};
@@ -41,7 +42,10 @@ pub async fn examine(patient: &Patient) -> Vec<Finding> {
         tokio::join!(database::look(patient), redis::look(patient), telegram::look(patient));
     findings.extend(of_database);
     match &store {
-        Some(store) => findings.extend(database::leases(store).await),
+        Some(store) => {
+            findings.push(sessions::look(patient, store).await);
+            findings.extend(database::leases(store).await);
+        }
         None => findings.push(Finding::skipped("leases", "there is no database to ask")),
     }
     findings.extend(of_redis);

@@ -1,6 +1,6 @@
 //! `tuberry doctor` on a real installation in which one thing after another breaks.
 
-use crate::support::{Ended, Process, Setup, Stack, free_port, run, wait_until};
+use crate::support::{Ended, Process, Setup, Stack, empty_database, free_port, run, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ async fn whatever_breaks_is_found_and_the_rest_is_looked_at_all_the_same() {
         assert!(findings.iter().any(|finding| finding["check"] == check && finding["state"] == "ok"), "{check} in {findings:#?}");
     }
     found(&findings, "leases", "ok", "1 workers serve 1 accounts");
+    // One session in both forms.
+    found(&findings, "sessions", "ok", "2 open");
     found(&findings, "bot 1", "ok", "its group, its rights and its updates");
 
     // Settings.
@@ -61,6 +63,16 @@ async fn whatever_breaks_is_found_and_the_rest_is_looked_at_all_the_same() {
     found(&findings, "configuration", "note", "WORKER_THREADS");
     found(&findings, "api_id", "wrong", "Telegram Desktop");
     found(&findings, "leases", "ok", "1 workers");
+
+    let (_, findings) = doctor(&stack, &[("APP_SECRET", "another-geheim")]).await;
+    let finding = found(&findings, "sessions", "wrong", "accounts 1 do not open");
+    assert!(!finding.to_string().contains("geheim"));
+    let (well, _) = doctor(
+        &stack,
+        &[("APP_SECRET", "another"), ("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS", crate::support::stack::APP_SECRET)],
+    )
+    .await;
+    assert!(well, "a former secret opens, too");
 
     // Redis.
     let port = free_port();
@@ -156,6 +168,12 @@ async fn who_does_not_answer_does_not_hold_it_up() {
         found(&findings, check, "wrong", "no answer within 10 s");
     }
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+
+    let empty = empty_database().await;
+    let (_, findings) = doctor(&stack, &[("DATABASE_URL", &empty.url)]).await;
+    found(&findings, "migrations", "wrong", "missing");
+    found(&findings, "direct connection", "ok", "locks and LISTEN work");
+    found(&findings, "bot api", "ok", "answers");
 
     let text = run(&["doctor"], &stack.environment(), "").await;
     assert!(!text.success, "no worker runs");

@@ -4,7 +4,7 @@ use crate::{Result, Store};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tuberry_domain::ports::BotToken;
-use tuberry_domain::{BotId, Secret};
+use tuberry_domain::{AccountId, BotId, Secret};
 
 /// Most bots that are looked at.
 pub const MOST_BOTS: i64 = 100;
@@ -83,6 +83,29 @@ pub async fn bots(store: &Store) -> Result<(Vec<CheckedBot>, i64)> {
         status: row.status,
     });
     Ok((bots.collect(), all))
+}
+
+/// Most sessions of either form that are looked at.
+const MOST_SESSIONS: i64 = 10_000;
+
+/// Sessions of active accounts as an old Tuberry wrote them (or we for it). Its table may be all that there is.
+pub async fn old_sessions(store: &Store) -> Result<Vec<(AccountId, String)>> {
+    let rows = sqlx::query!(
+        r#"select id, session_payload as "payload!" from personal_telegram_accounts
+            where status = 'active' and session_payload <> '' order by id limit $1"#,
+        MOST_SESSIONS
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (AccountId(row.id), row.payload)).collect())
+}
+
+/// Sessions in our own form, sealed.
+pub async fn own_sessions(store: &Store) -> Result<Vec<(AccountId, String)>> {
+    let rows =
+        sqlx::query!("select account_id, sealed from personal_telegram_sessions order by account_id limit $1", MOST_SESSIONS);
+    let rows = rows.fetch_all(store.pool()).await?;
+    Ok(rows.into_iter().map(|row| (AccountId(row.account_id), row.sealed)).collect())
 }
 
 /// How many active accounts are in a project that has no usable bot or group: what they receive waits at Telegram.
