@@ -13,7 +13,7 @@ mod user;
 mod worker;
 
 use crate::config::{Database, Telegram};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use tuberry_storage::Store;
 use tuberry_telegram::Application;
@@ -73,10 +73,13 @@ pub(crate) async fn open_store(database: &Database, max_connections: u32) -> Res
 
 async fn up_to_date(store: Store) -> Result<Store> {
     let missing = tuberry_storage::migrations::missing(store.pool()).await.context("the database cannot be reached")?;
-    if missing > 0 {
-        bail!("the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
-    }
+    refuse_outdated(missing)?;
     Ok(store)
+}
+
+fn refuse_outdated(missing: usize) -> Result<()> {
+    ensure!(missing == 0, "the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
+    Ok(())
 }
 
 /// As which application we appear at Telegram.

@@ -1,7 +1,7 @@
 //! What a process needs to start may come later than the process: it waits, says so once, and lets itself be stopped meanwhile.
 
 use super::asked_to_stop;
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, anyhow};
 use std::time::Duration;
 use tuberry_storage::Store;
 use tuberry_storage::pooling::Way;
@@ -62,28 +62,33 @@ pub(super) fn failed(error: tuberry_storage::Error, context: &'static str) -> Fa
 
 /// Waits for the database of a pool, and refuses one that cannot be worked with. `None`: the process was asked to stop first.
 pub(super) async fn reached(store: Store) -> Result<Option<Store>> {
-    let Some(way) = patiently("PostgreSQL", async || way(&store).await).await? else { return Ok(None) };
-    match way {
-        Way::Direct => {}
-        Way::Pooled { keeps_statements: true } => tracing::info!("DATABASE_URL leads through a transaction pooler"),
-        Way::Pooled { keeps_statements: false } => bail!(
-            "DATABASE_URL leads through a transaction pooler that loses prepared statements: PgBouncer 1.21 or later with \
-             max_prepared_statements keeps them; else let it lead straight to PostgreSQL"
-        ),
+    let found = patiently("PostgreSQL", async || {
+        way(&store).await?;
+        tuberry_storage::migrations::missing(store.pool()).await.map_err(|error| failed(error, "DATABASE_URL"))
+    });
+    match found.await? {
+        None => Ok(None),
+        Some(missing) => super::refuse_outdated(missing).map(|()| Some(store)),
     }
-    super::up_to_date(store).await.map(Some)
 }
 
-async fn way(store: &Store) -> Result<Way, Failed> {
+/// The way to the database, if it will do.
+async fn way(store: &Store) -> Result<(), Failed> {
     const LONG: Duration = Duration::from_secs(20);
-    let way = tokio::time::timeout(LONG, store.way()).await;
-    way.unwrap_or(Err(sqlx::Error::PoolTimedOut.into())).map_err(|error| {
-        let refused = error.to_string().contains("startup parameter");
-        match failed(error, "DATABASE_URL") {
-            Failed::Final(error) if refused => Failed::Final(error.context(
-                "the pooler refuses our settings: PgBouncer wants ignore_startup_parameters = extra_float_digits,options",
-            )),
-            other => other,
+    let way = tokio::time::timeout(LONG, store.way()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut.into()));
+    match way {
+        Ok(Way::Direct) => Ok(()),
+        Ok(Way::Pooled { keeps_statements: true }) => {
+            tracing::info!("DATABASE_URL leads through a transaction pooler");
+            Ok(())
         }
-    })
+        Ok(Way::Pooled { keeps_statements: false }) => Err(Failed::Final(anyhow!(
+            "DATABASE_URL leads through a transaction pooler that loses prepared statements: PgBouncer 1.21 or later with \
+             max_prepared_statements keeps them; else let it lead straight to PostgreSQL"
+        ))),
+        Err(error) if error.to_string().contains("startup parameter") => Err(Failed::Final(anyhow!(
+            "DATABASE_URL: the pooler refuses our settings, PgBouncer wants ignore_startup_parameters = extra_float_digits,options: {error}"
+        ))),
+        Err(error) => Err(failed(error, "DATABASE_URL")),
+    }
 }

@@ -226,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn the_example_lacks_nothing_but_secrets() {
+        let example: Vec<(&str, &str)> = include_str!("../../.env.example")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let variable = |name: &str| {
+            let value = example.iter().find(|(known, _)| *known == name)?.1;
+            Some(value.trim_matches('"').to_owned())
+        };
+        let (settings, refused) = Settings::examine(&variable);
+        assert_eq!(refused.0.iter().map(|refused| refused.name).collect::<Vec<_>>(), ["APP_SECRET", "JWT_SECRET"]);
+        // What it names is the default.
+        let (defaults, _) = Settings::examine(&|name| {
+            example.iter().find(|(known, _)| *known == "DATABASE_URL" && name == *known).map(|(_, value)| (*value).to_owned())
+        });
+        assert_eq!(format!("{settings:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let variable = |name: &str| match name {
             "PERSONAL_TELEGRAM_API_ID" => Some("5".into()),

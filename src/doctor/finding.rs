@@ -78,3 +78,16 @@ pub(super) fn clock(whose: &str, difference: chrono::Duration) -> Finding {
     let how = if seconds > 0 { "ahead of" } else { "behind" };
     Finding::wrong(check, format!("{} s {how} ours", seconds.abs()), "run NTP on both hosts; let it slew the clock, not step it")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_wrong_in_one_direction_or_the_other() {
+        let of = |seconds| clock("Telegram", chrono::Duration::seconds(seconds));
+        assert_eq!((of(5).state, of(-5).state), (State::Ok, State::Ok));
+        assert_eq!((of(90).state, of(90).says.as_str()), (State::Wrong, "90 s ahead of ours"));
+        assert_eq!((of(-6).state, of(-6).says.as_str()), (State::Wrong, "6 s behind ours"));
+    }
+}

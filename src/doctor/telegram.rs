@@ -7,6 +7,9 @@ use reqwest::header::DATE;
 use tokio::net::TcpStream;
 use tuberry_telegram::{Device, Network};
 
+/// Whether the Bot API answers.
+pub(super) const BOT_API: &str = "bot api";
+
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
     let mut findings = vec![application(patient)];
     let (accounts, bots) = tokio::join!(accounts(patient), bot_api(patient));
@@ -62,7 +65,7 @@ async fn accounts(patient: &Patient) -> Finding {
 
 /// Whether the Bot API answers, and its clock.
 async fn bot_api(patient: &Patient) -> Vec<Finding> {
-    const CHECK: &str = "bot api";
+    const CHECK: &str = BOT_API;
     let base = &patient.settings.telegram.bot_api_base;
     let host = base.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     let asked = async {

@@ -33,7 +33,7 @@ pub struct Setup {
     pub durable: bool,
     /// `TELEGRAM_PROXY`.
     pub proxy: Option<String>,
-    /// More variables for every process.
+    /// Further variables of all processes.
     pub environment: Vec<(&'static str, String)>,
 }
 
