@@ -60,7 +60,7 @@ pub const VARIABLES: &[Variable] = &[
         "straight to PostgreSQL: locks, LISTEN, the queue, migrations",
     ),
     url("REDIS_URL", Nothing, "an existing Tuberry's Redis; nothing: no bridge"),
-    secret("APP_SECRET", Required, "seals the sessions, unless the next but two is set"),
+    secret("APP_SECRET", Required, "seals the sessions, unless PERSONAL_TELEGRAM_SESSION_SECRET is set"),
     secret("JWT_SECRET", Required, "signs bearer tokens"),
     plain("JWT_EXPIRES", Text("3600"), "lifetime of a bearer token, seconds"),
     url("TELEGRAM_API_BASE", Derived(|settings| settings.telegram.bot_api_base.clone()), "base of the Bot API"),
