@@ -44,8 +44,8 @@ pub struct Database {
 pub struct Settings {
     /// PostgreSQL.
     pub database: Database,
-    /// `REDIS_URL`; without it there is no task bridge.
-    pub redis_url: Option<Secret<String>>,
+    /// `REDIS_URL`, unless `REDIS_BRIDGE=off`; without it there is no task bridge.
+    pub redis: Option<redis::Client>,
     /// `JWT_SECRET`: signs the bearer tokens (HS256).
     pub jwt_secret: Secret<String>,
     /// `JWT_EXPIRES`: lifetime of a bearer token.
@@ -157,7 +157,7 @@ impl Settings {
         Ok(Self {
             demo_owner: demo_owner(&environment).filter(|_| telegram.simulator.is_some()),
             database: Database::read(variable)?,
-            redis_url: environment.text("REDIS_URL").map(Secret::new),
+            redis: redis_client(&environment)?,
             jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
             jwt_lifetime: Duration::from_secs(environment.parsed("JWT_EXPIRES", 3600u32, "seconds")?.into()),
             session_secret: own_secret.unwrap_or(app_secret),
@@ -193,6 +193,23 @@ fn demo_owner(environment: &Environment<'_>) -> Option<DemoOwner> {
     let owner = environment.text("DEMO_OWNER")?;
     let (email, password) = owner.split_once(' ')?;
     Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
+}
+
+fn redis_client(environment: &Environment<'_>) -> Result<Option<redis::Client>, Refused> {
+    let refused = |reason: &str| Refused { name: "REDIS_URL", reason: reason.into() };
+    // Its value may hold a password, and stays untold.
+    let client = match environment.text("REDIS_URL") {
+        None => None,
+        Some(url) if url.starts_with("rediss") => return Err(refused("TLS is not supported: put a tunnel before Redis")),
+        Some(url) => Some(redis::Client::open(url).map_err(|_| refused("expected a redis:// URL"))?),
+    };
+    match environment.text("REDIS_BRIDGE").as_deref() {
+        Some("off") => Ok(None),
+        None => Ok(client),
+        Some("consume") if client.is_some() => Ok(client),
+        Some("consume") => Err(refused("must be set with REDIS_BRIDGE=consume")),
+        Some(other) => Err(Refused { name: "REDIS_BRIDGE", reason: format!("expected consume or off, found «{other}»") }),
+    }
 }
 
 fn bot_updates(environment: &Environment<'_>, webhook_base: bool) -> Result<BotUpdates, Refused> {
@@ -241,7 +258,7 @@ mod tests {
         assert_eq!(settings.telegram.device_model, "Samsung Galaxy S24 Ultra");
         assert_eq!(settings.bot_updates, BotUpdates::Polling);
         assert!(settings.board_listen.is_none());
-        assert!(settings.redis_url.is_none() && settings.telegram.application.is_none());
+        assert!(settings.redis.is_none() && settings.telegram.application.is_none());
     }
 
     #[test]
@@ -285,6 +302,18 @@ mod tests {
     fn secrets_are_not_printed() {
         let printed = format!("{:?}", read(&[("REDIS_URL", "redis://:geheim@r"), ("APP_SECRET", "geheim")]).unwrap());
         assert!(!printed.contains("geheim"), "{printed}");
+    }
+
+    #[test]
+    fn the_bridge_stands_where_redis_is_unless_it_is_off() {
+        let redis = ("REDIS_URL", "redis://:geheim@redis:6379/0");
+        assert!(read(&[redis]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "consume")]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "off")]).unwrap().redis.is_none());
+        assert!(!refused("REDIS_URL", "http://:geheim@redis").contains("geheim"));
+        refused("REDIS_URL", "rediss://redis");
+        refused("REDIS_BRIDGE", "on");
+        assert_eq!(read(&[("REDIS_BRIDGE", "consume")]).unwrap_err().name, "REDIS_URL");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tuberry api`: the REST interface and the bots' webhooks.
 
 use super::{asked_to_stop, open_store};
+use crate::bridge::Publisher;
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
 use crate::http::{self, AppState, PasswordProver, Webhooks, router};
@@ -36,6 +37,10 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = open_store(&settings.database, POOL).await?;
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");

@@ -33,6 +33,8 @@ pub struct Setup {
     pub durable: bool,
     /// `TELEGRAM_PROXY`.
     pub proxy: Option<String>,
+    /// `REDIS_URL`.
+    pub redis: Option<String>,
 }
 
 impl Default for Setup {
@@ -46,6 +48,7 @@ impl Default for Setup {
             own_cluster: false,
             durable: false,
             proxy: None,
+            redis: None,
         }
     }
 }
@@ -110,6 +113,9 @@ impl Stack {
         .to_vec();
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
+        }
+        if let Some(url) = setup.redis {
+            environment.push(("REDIS_URL".into(), url));
         }
         if setup.updates == "webhook" {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
