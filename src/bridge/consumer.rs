@@ -56,12 +56,13 @@ impl Bridge {
     pub async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
         while !stop.is_cancelled() {
-            let mut took = false;
-            let ended = self.session(&stop, &mut took).await;
-            gauge!("tuberry_bridge_connected").set(0);
-            gauge!("tuberry_bridge_consuming").set(0);
+            let mut worked = false;
+            let ended = self.session(&stop, &mut worked).await;
+            for name in ["tuberry_bridge_connected", "tuberry_bridge_consuming", "tuberry_bridge_backlog"] {
+                gauge!(name).set(0);
+            }
             let Err(error) = ended else { continue };
-            failures = if took { 1 } else { failures + 1 };
+            failures = if worked { 1 } else { failures + 1 };
             if failures == 1 {
                 tracing::warn!(%error, "the bridge's session ended, another will begin");
             } else {
@@ -74,8 +75,8 @@ impl Bridge {
         }
     }
 
-    /// Connects, waits for the lease, and takes elements until `stop` or a failure. `took`: the lease was ours.
-    async fn session(&self, stop: &CancellationToken, took: &mut bool) -> Result<(), End> {
+    /// Connects, waits for the lease, and takes elements until `stop` or a failure. `worked`: it got so far as to find nothing left to do.
+    async fn session(&self, stop: &CancellationToken, worked: &mut bool) -> Result<(), End> {
         let opened = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             opened = Lists::open(&self.client, self.claims.name()) => opened,
@@ -83,12 +84,11 @@ impl Bridge {
         let mut lists = opened?;
         gauge!("tuberry_bridge_connected").set(1);
         let Some(lease) = self.claim(&mut lists, stop).await? else { return Ok(()) };
-        *took = true;
         let standing = self.claims.standing(&lease);
         let ended = tokio::select! {
             biased;
             () = not_in_force(standing) => Err(End::Lease),
-            ended = self.consume(&mut lists, &lease, stop) => ended,
+            ended = self.consume(&mut lists, &lease, stop, worked) => ended,
         };
         self.claims.give_back_all(vec![(lease, Duration::ZERO)]).await;
         ended
@@ -108,7 +108,7 @@ impl Bridge {
         }
     }
 
-    async fn consume(&self, lists: &mut Lists, lease: &Lease, stop: &CancellationToken) -> Result<(), End> {
+    async fn consume(&self, lists: &mut Lists, lease: &Lease, stop: &CancellationToken, worked: &mut bool) -> Result<(), End> {
         let recovered = lists.take_over().await?;
         tracing::info!(recovered, "this process takes the bridge's elements");
         gauge!("tuberry_bridge_consuming").set(1);
@@ -121,6 +121,7 @@ impl Bridge {
             }
             let elements = lists.take().await?;
             if elements.is_empty() {
+                *worked = true;
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = sleep(IDLE) => {}

@@ -169,3 +169,6 @@ impl Lists {
         Ok(answer.map_err(|_| LinkError::Silent)??)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,13 @@ const MESSAGES: usize = 60;
 async fn what_python_queues_arrives_once_and_in_order_though_every_worker_is_killed() {
     let redis = RedisServer::start().await;
     redis.ask::<u64>(&["RPUSH", OTHERS, "avito"]).await;
-    let mut stack = Stack::start(Setup { workers: 3, redis: Some(redis.url()), ..Setup::default() }).await;
+    let mut stack = Stack::start(Setup { workers: 0, redis: Some(redis.url()), ..Setup::default() }).await;
+    // Serves no account: nothing but the bridge depends on it. It takes the elements, because it is the first.
+    let frozen = stack.start_worker_with(&[("WORKER_MAX_ACCOUNTS".into(), "0".into())]).await;
+    let name = holder(&stack).await;
+    for _ in 0..3 {
+        stack.add_worker().await;
+    }
     let accounts = stack.seed_accounts(2).await;
     stack.wait_all_served(2, PATIENCE).await;
     let mut talks = Vec::new();
@@ -34,21 +40,18 @@ async fn what_python_queues_arrives_once_and_in_order_though_every_worker_is_kil
     }
     let producer = produce(&redis, file.path()).await;
 
-    // One after the other, at different moments; then one is frozen until another has taken over, and all at once.
+    // The one that takes stops, with whatever it has in hand, and loses its lock; it goes on when another one has followed.
+    sleep(Duration::from_millis(fastrand::u64(200..700))).await;
+    frozen.signal(Signal::SIGSTOP);
+    end_sessions(&stack, &name).await;
+    wait_until(PATIENCE, "another worker that takes", async || (holder(&stack).await != name).then_some(())).await;
+    frozen.signal(Signal::SIGCONT);
+    // Then all die, one after the other at different moments, and at once.
     for index in [0, 1, 2, 0] {
         sleep(Duration::from_millis(fastrand::u64(300..1200))).await;
         stack.replace_worker(index).await;
     }
-    let frozen = wait_until(PATIENCE, "a living worker that takes", async || {
-        let holder = holder(&stack).await;
-        stack.workers.iter().find(|worker| holder.contains(&format!("-{}-", worker.pid())))
-    })
-    .await;
-    let name = holder(&stack).await;
-    frozen.signal(Signal::SIGSTOP);
-    wait_until(PATIENCE, "another worker that takes", async || (holder(&stack).await != name).then_some(())).await;
-    frozen.signal(Signal::SIGCONT);
-    sleep(Duration::from_millis(500)).await;
+    frozen.kill().await;
     for worker in &stack.workers {
         worker.signal(Signal::SIGKILL);
     }
@@ -79,6 +82,13 @@ async fn holder(stack: &Stack) -> String {
     .await
 }
 
+/// Ends what the process has at PostgreSQL under its name: the connection with its locks.
+async fn end_sessions(stack: &Stack, name: &str) {
+    let ended = sqlx::query_scalar("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1");
+    let ended: i64 = ended.bind(name).fetch_one(stack.store().pool()).await.expect("an answer");
+    assert_eq!(ended, 1);
+}
+
 async fn produce(redis: &RedisServer, file: &Path) -> Process {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/venv/bin/python");
@@ -86,5 +96,5 @@ async fn produce(redis: &RedisServer, file: &Path) -> Process {
     let script = root.join("tests/producers/producer.py");
     let paths = [&python, &script].map(|path| path.to_str().expect("a path in UTF-8"));
     let file = file.to_str().expect("a path in UTF-8");
-    Process::start(paths[0], &[paths[1], &redis.url(), file, "0.02"], &[]).await
+    Process::start(paths[0], &[paths[1], &redis.url(), file, "0.05"], &[]).await
 }
