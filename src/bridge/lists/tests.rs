@@ -99,7 +99,7 @@ async fn batches_are_bounded_and_large_elements_are_cut() {
     let rest = lists.take().await.unwrap();
     assert_eq!((rest.len(), rest[1].length, rest[1].bytes.len()), (2, LARGEST + 1, REST));
     assert!(rest[1].too_large() && !rest[0].too_large());
-    server.push(&vec!["y".repeat(LARGEST).as_str(); 3]).await;
+    server.push(&["y".repeat(LARGEST).as_str(); 3]).await;
     assert_eq!(lists.take().await.unwrap().len(), 2, "no third megabyte");
 }
 
