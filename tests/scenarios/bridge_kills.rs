@@ -1,6 +1,6 @@
 //! A producer that we did not write, and workers that die, freeze and come back: each of its messages reaches the customer once, in order.
 
-use super::bridge_kit::{DEAD, OTHERS, PATIENCE, Talk, all_taken, becomes};
+use super::bridge_kit::{DEAD, OTHERS, PATIENCE, TASKS, Talk, all_taken, becomes, element, in_hand, push};
 use crate::support::{Process, RedisServer, Setup, Stack, wait_until};
 use nix::sys::signal::Signal;
 use std::io::Write;
@@ -46,28 +46,42 @@ async fn what_python_queues_arrives_once_and_in_order_though_every_worker_is_kil
     end_sessions(&stack, &name).await;
     wait_until(PATIENCE, "another worker that takes", async || (holder(&stack).await != name).then_some(())).await;
     frozen.signal(Signal::SIGCONT);
-    // Then all die, one after the other at different moments, and at once.
+    // Then all die, one after the other at different moments.
     for index in [0, 1, 2, 0] {
         sleep(Duration::from_millis(fastrand::u64(300..1200))).await;
         stack.replace_worker(index).await;
     }
     frozen.kill().await;
+    let done = timeout(PATIENCE, producer.wait()).await.expect("a producer that ends");
+    assert!(done.success(), "{}", producer.output());
+
+    // And all at once, with an element in hand whose commit waits for us.
+    let held = talks[0].message(&stack, "в руке").await;
+    let mut lock = stack.store().begin().await.unwrap();
+    sqlx::query("select from messages where id = $1 for update").bind(held).execute(lock.conn()).await.unwrap();
+    push(&redis, &element(&talks[0].payload(held, "в руке"))).await;
+    wait_until(PATIENCE, "an element in hand", async || {
+        let waiting: u64 = redis.ask(&["LLEN", TASKS]).await;
+        (waiting == 0 && !in_hand(&redis).await.is_empty()).then_some(())
+    })
+    .await;
     for worker in &stack.workers {
         worker.signal(Signal::SIGKILL);
     }
     for index in 0..3 {
         stack.replace_worker(index).await;
     }
+    drop(lock);
 
-    let done = timeout(PATIENCE, producer.wait()).await.expect("a producer that ends");
-    assert!(done.success(), "{}", producer.output());
-    for message in last {
+    for message in last.into_iter().chain([held]) {
         becomes(&stack, message, "delivered").await;
     }
-    let expected: Vec<String> = (0..MESSAGES).map(|number| format!("ответ {number}")).collect();
-    for talk in &talks {
+    let mut expected: Vec<String> = (0..MESSAGES).map(|number| format!("ответ {number}")).collect();
+    for talk in &talks[1..] {
         talk.received(&stack, &expected).await;
     }
+    expected.push("в руке".into());
+    talks[0].received(&stack, &expected).await;
     all_taken(&redis, &["avito"]).await;
     assert_eq!(redis.ask::<u64>(&["LLEN", DEAD]).await, 0);
     stack.assert_keys_were_never_shared().await;

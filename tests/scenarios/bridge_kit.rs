@@ -102,12 +102,16 @@ pub async fn becomes(stack: &Stack, message: i32, wanted: &str) {
     .await;
 }
 
+/// The processing lists that hold something.
+pub async fn in_hand(redis: &RedisServer) -> Vec<String> {
+    redis.ask(&["KEYS", "tuberry:personal:processing:*"]).await
+}
+
 /// Waits until no element waits or is being worked on, and sees that the other list was left alone.
 pub async fn all_taken(redis: &RedisServer, others: &[&str]) {
     wait_until(PATIENCE, "empty lists", async || {
         let waiting: u64 = redis.ask(&["LLEN", TASKS]).await;
-        let held: Vec<String> = redis.ask(&["KEYS", "tuberry:personal:processing:*"]).await;
-        (waiting == 0 && held.is_empty()).then_some(())
+        (waiting == 0 && in_hand(redis).await.is_empty()).then_some(())
     })
     .await;
     let found: Vec<String> = redis.ask(&["LRANGE", OTHERS, "0", "-1"]).await;
