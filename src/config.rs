@@ -91,8 +91,8 @@ pub struct SessionSecrets {
 pub struct Settings {
     /// PostgreSQL.
     pub database: Database,
-    /// `REDIS_URL`; without it there is no task bridge.
-    pub redis_url: Option<Secret<String>>,
+    /// `REDIS_URL`, unless `REDIS_BRIDGE=off`; without it there is no task bridge.
+    pub redis: Option<redis::Client>,
     /// `JWT_SECRET`: signs the bearer tokens (HS256).
     pub jwt_secret: Secret<String>,
     /// `JWT_EXPIRES`: lifetime of a bearer token.
@@ -238,7 +238,7 @@ impl Settings {
         let settings = Self {
             demo_owner: refused.or(demo_owner(&environment, &telegram), None),
             database,
-            redis_url: environment.text("REDIS_URL").map(Secret::new),
+            redis: refused.or(redis_client(&environment), None),
             jwt_secret,
             jwt_lifetime: Duration::from_secs(jwt_lifetime.get().into()),
             sessions,
@@ -279,6 +279,23 @@ pub fn process_environment(name: &str) -> Option<String> {
 pub fn process_names() -> Vec<String> {
     let variables = std::env::vars_os().filter(|(_, value)| !value.to_string_lossy().trim().is_empty());
     variables.filter_map(|(name, _)| name.into_string().ok()).collect()
+}
+
+fn redis_client(environment: &Environment<'_>) -> Result<Option<redis::Client>, Refused> {
+    let refused = |reason: &str| Refused { name: "REDIS_URL", reason: reason.into() };
+    // Its value may hold a password, and stays untold.
+    let client = match environment.text("REDIS_URL") {
+        None => None,
+        Some(url) if url.starts_with("rediss") => return Err(refused("TLS is not supported: put a tunnel before Redis")),
+        Some(url) => Some(redis::Client::open(url).map_err(|_| refused("expected a redis:// URL"))?),
+    };
+    match environment.text("REDIS_BRIDGE").as_deref() {
+        Some("off") => Ok(None),
+        None => Ok(client),
+        Some("consume") if client.is_some() => Ok(client),
+        Some("consume") => Err(refused("must be set with REDIS_BRIDGE=consume")),
+        Some(other) => Err(Refused { name: "REDIS_BRIDGE", reason: format!("expected consume or off, found «{other}»") }),
+    }
 }
 
 const fn not_zero(number: u32) -> NonZeroU32 {
@@ -342,6 +359,8 @@ fn bot_updates(
     };
     if updates == BotUpdates::Off && environment.text("REDIS_URL").is_none() {
         refused.add("REDIS_URL", "must be set with BOT_UPDATES=off: replies come from there");
+    } else if updates == BotUpdates::Off && environment.text("REDIS_BRIDGE").as_deref() == Some("off") {
+        refused.add("REDIS_BRIDGE", "must not be off with BOT_UPDATES=off: replies come from there");
     }
     match webhook_base {
         _ if updates != BotUpdates::Webhook => {}
@@ -391,7 +410,7 @@ mod tests {
         assert_eq!(settings.telegram.device_model, "Samsung Galaxy S24 Ultra");
         assert_eq!(settings.bot_updates, BotUpdates::Polling);
         assert!(settings.board_listen.is_none());
-        assert!(settings.redis_url.is_none() && settings.telegram.application.is_none());
+        assert!(settings.redis.is_none() && settings.telegram.application.is_none());
     }
 
     #[test]
@@ -460,6 +479,18 @@ mod tests {
     fn secrets_are_not_printed() {
         let printed = format!("{:?}", read(&[("REDIS_URL", "redis://:geheim@r"), ("APP_SECRET", "geheim")]).unwrap());
         assert!(!printed.contains("geheim"), "{printed}");
+    }
+
+    #[test]
+    fn the_bridge_stands_where_redis_is_unless_it_is_off() {
+        let redis = ("REDIS_URL", "redis://:geheim@redis:6379/0");
+        assert!(read(&[redis]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "consume")]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "off")]).unwrap().redis.is_none());
+        assert!(!refused("REDIS_URL", "http://:geheim@redis").contains("geheim"));
+        refused("REDIS_URL", "rediss://redis");
+        refused("REDIS_BRIDGE", "on");
+        assert_eq!(read(&[("REDIS_BRIDGE", "consume")]).unwrap_err().0[0].name, "REDIS_URL");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod login;
 mod mark_reply;
 mod mirror_message;
 pub mod origin;
+pub mod personal_tasks;
 mod poll_login;
 mod post_notice;
 pub mod queue;

@@ -2,6 +2,7 @@
 
 use super::patience::reached;
 use super::{asked_to_stop, open_store};
+use crate::bridge::Publisher;
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
 use crate::http::{self, AppState, PasswordProver, Webhooks, router};
@@ -38,6 +39,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let Some(store) = reached(store).await? else { return Ok(()) };
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");

@@ -2,6 +2,7 @@
 
 use super::asked_to_stop;
 use super::patience::{Failed, failed, patiently, reached};
+use crate::bridge::{Bridge, Publisher};
 use crate::config::{BotUpdates, Settings, Telegram};
 use crate::fleet::{Claims, Fleet, Links, Parts, Unfit};
 use crate::polling::BotPolling;
@@ -33,6 +34,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let Some(store) = reached(store).await? else { return Ok(()) };
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
@@ -82,6 +87,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
         let polling = BotPolling { store: store.clone(), claims: claims.clone(), api: bots };
         tokio::spawn(polling.run(stop_intake.clone()))
     });
+    let bridge = settings.redis.map(|client| {
+        let bridge = Bridge { client, store, claims: claims.clone() };
+        tokio::spawn(bridge.run(stop_intake.clone()))
+    });
     tracing::info!(name = claims.name(), capacity = room.capacity, weight = room.weight, "worker runs");
 
     asked_to_stop().await;
@@ -93,6 +102,9 @@ pub(super) async fn run(options: Options) -> Result<()> {
     stop_jobs.cancel();
     if let Some(polling) = polling {
         polling.await.context("polling")?;
+    }
+    if let Some(bridge) = bridge {
+        bridge.await.context("bridge")?;
     }
     jobs.await.context("jobs")?;
     fleet.stop().await;

@@ -60,6 +60,11 @@ pub const VARIABLES: &[Variable] = &[
         "straight to PostgreSQL: locks, LISTEN, the queue, migrations",
     ),
     url("REDIS_URL", Nothing, "an existing Tuberry's Redis; nothing: no bridge"),
+    plain(
+        "REDIS_BRIDGE",
+        Derived(|settings| if settings.redis.is_some() { "consume".into() } else { "off".into() }),
+        "consume | off: whether the bridge runs",
+    ),
     secret("APP_SECRET", Required, "seals the sessions, unless PERSONAL_TELEGRAM_SESSION_SECRET is set"),
     secret("JWT_SECRET", Required, "signs bearer tokens"),
     plain("JWT_EXPIRES", Text("3600"), "lifetime of a bearer token, seconds"),

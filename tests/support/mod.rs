@@ -4,10 +4,12 @@ mod clusters;
 mod databases;
 mod processes;
 pub mod proxy;
+mod redis;
 mod seeding;
 mod socks;
 pub mod stack;
 
+pub use self::redis::RedisServer;
 pub use clusters::OwnCluster;
 pub use databases::*;
 pub use processes::{Ended, Process, run};

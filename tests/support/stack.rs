@@ -35,6 +35,8 @@ pub struct Setup {
     pub proxy: Option<String>,
     /// Further variables of all processes.
     pub environment: Vec<(&'static str, String)>,
+    /// `REDIS_URL`.
+    pub redis: Option<String>,
 }
 
 impl Default for Setup {
@@ -49,6 +51,7 @@ impl Default for Setup {
             durable: false,
             proxy: None,
             environment: Vec::new(),
+            redis: None,
         }
     }
 }
@@ -115,6 +118,9 @@ impl Stack {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }
         environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        if let Some(url) = setup.redis {
+            environment.push(("REDIS_URL".into(), url));
+        }
         if setup.updates == "webhook" {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }

@@ -7,6 +7,7 @@ pub mod content;
 mod ids;
 pub mod intake;
 pub mod login;
+pub mod personal_task;
 pub mod ports;
 mod proxy;
 pub mod reaction;

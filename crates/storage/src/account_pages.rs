@@ -4,6 +4,7 @@ use crate::{Result, Tx, words};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::{AccountId, ClientId, ProjectId, TombstoneId};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -157,5 +158,6 @@ pub async fn remove(tx: &mut Tx, account: AccountId) -> Result<Option<TombstoneI
     .execute(tx.conn())
     .await?;
     sqlx::query!("delete from personal_telegram_accounts where id = $1", account.0).execute(tx.conn()).await?;
+    tx.tell_after_commit(StatusEvent::Account { account_id: account, status: "removed", error: None });
     Ok(tombstone.map(TombstoneId))
 }

@@ -23,6 +23,7 @@ pub mod migrations;
 pub mod mirror;
 pub mod open_logins;
 pub mod peers;
+pub mod personal_tasks;
 pub mod pooling;
 pub mod portal_sessions;
 pub mod projects;

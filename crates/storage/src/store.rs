@@ -4,7 +4,9 @@ use crate::pooling::{self, Way};
 use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
+use tuberry_domain::ports::{StatusEvent, StatusEvents};
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: PgPool,
     wake_ups: WakeUps,
+    events: Option<Arc<dyn StatusEvents>>,
 }
 
 impl Store {
@@ -90,7 +93,13 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool })
+        Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool, events: None })
+    }
+
+    /// The same store, whose transactions tell of status changes.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn StatusEvents>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// For reads and single statements.
@@ -131,7 +140,9 @@ impl Store {
 
     /// Begins a transaction, in which jobs are enqueued with the reason for them.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx { inner: self.pool.begin().await?, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
+        let inner = self.pool.begin().await?;
+        let (wake_ups, sink) = (self.wake_ups.clone(), self.events.clone());
+        Ok(Tx { inner, wake: Pending::default(), wake_ups, events: Vec::new(), sink })
     }
 }
 
@@ -141,6 +152,8 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     wake: Pending,
     wake_ups: WakeUps,
+    events: Vec<StatusEvent>,
+    sink: Option<Arc<dyn StatusEvents>>,
 }
 
 impl Tx {
@@ -154,10 +167,20 @@ impl Tx {
         self.wake.insert(payload);
     }
 
-    /// Commits, then wakes the queue. A process killed in between delays its jobs until the next sweep (5 s at most).
+    /// Tells of a status change once this transaction has committed, where anybody is to be told.
+    pub fn tell_after_commit(&mut self, event: StatusEvent) {
+        if self.sink.is_some() {
+            self.events.push(event);
+        }
+    }
+
+    /// Commits, then wakes the queue and tells of what changed. A process killed in between delays its jobs until the next sweep (5 s at most).
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
         self.wake_ups.send(self.wake);
+        if let Some(sink) = self.sink {
+            self.events.into_iter().for_each(|event| sink.note(event));
+        }
         Ok(())
     }
 }
