@@ -1,15 +1,19 @@
 //! The environment as typed settings. An empty value means the default; what cannot be used is refused with one line that names
 //! the variable. Secrets come wrapped. Nothing else in the service reads the environment.
 
+mod retention;
 mod telegram;
+mod traces;
 
 pub use telegram::{Application, Telegram};
+pub use traces::Traces;
 
 use crate::http::DemoOwner;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tuberry_domain::Secret;
+use tuberry_jobs::Retention;
 
 /// A variable that the service cannot start with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +68,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
     pub board_listen: Option<SocketAddr>,
+    /// `METRICS_LISTEN`: address of the metrics of `api`; without it there is none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// `RETENTION_…`: how long is kept what has served.
+    pub retention: Retention,
     /// `DEMO_OWNER`, «address password»: whom the sign-in page invites; only beside a simulator.
     pub demo_owner: Option<DemoOwner>,
     /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
@@ -167,6 +175,8 @@ impl Settings {
             webhook_base_url,
             listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
             board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
+            metrics_listen: environment.optional("METRICS_LISTEN", "an address like 127.0.0.1:8083")?,
+            retention: retention::read(&environment)?,
             worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081")?,
             worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
             worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),

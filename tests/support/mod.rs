@@ -1,6 +1,7 @@
 //! What every test may use: a fresh database, a cluster of its own, real processes of our binary, and waiting with a deadline.
 
 mod clusters;
+mod collector;
 mod databases;
 mod processes;
 pub mod proxy;
@@ -9,6 +10,7 @@ mod socks;
 pub mod stack;
 
 pub use clusters::OwnCluster;
+pub use collector::{Collector, Span};
 pub use databases::*;
 pub use processes::Process;
 pub use socks::Socks;

@@ -33,6 +33,8 @@ pub struct Setup {
     pub durable: bool,
     /// `TELEGRAM_PROXY`.
     pub proxy: Option<String>,
+    /// Further variables of all processes.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -46,6 +48,7 @@ impl Default for Setup {
             own_cluster: false,
             durable: false,
             proxy: None,
+            environment: Vec::new(),
         }
     }
 }
@@ -108,6 +111,7 @@ impl Stack {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
+        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }

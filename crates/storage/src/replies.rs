@@ -3,6 +3,7 @@
 use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use std::time::Duration;
 use tuberry_domain::intake::Peer;
 use tuberry_domain::text::{Entity, FormattedText};
 use tuberry_domain::{AccountId, BotId, BotMessageId, ChatId, DialogId, MessageId, TelegramMessageId, ThreadId};
@@ -219,22 +220,31 @@ pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: Optio
     Ok(())
 }
 
-/// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in. True: the title has to change.
-pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<bool> {
-    sqlx::query!(
+/// What follows from a delivery.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Delivery {
+    /// The title has to change.
+    pub answered: bool,
+    /// How long after the reply had been accepted. `None`: it had been delivered already.
+    pub age: Option<Duration>,
+}
+
+/// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in.
+pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<Delivery> {
+    let age = sqlx::query_scalar!(
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
          ours as (
-           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1)
+           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1 returning created_at)
          update messages set status = 'delivered', source_message_id = coalesce($3::bigint::text, source_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
-          where id = $1 and status <> 'delivered'",
+          where id = $1 and status <> 'delivered'
+         returning (select extract(epoch from clock_timestamp() - o.created_at)::float8 from ours o) as age",
         message.0,
         part,
         sent.map(|id| i64::from(id.0))
-    )
-    .execute(tx.conn())
-    .await?;
+    );
+    let age = age.fetch_optional(tx.conn()).await?.flatten();
     // The intake holds the same row while it adds a message: what it added is seen by the statement after this one.
     sqlx::query!(
         "select 1 as one from personal_telegram_dialogs o join personal_telegram_messages r on r.dialog_id = o.dialog_id
@@ -252,7 +262,8 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
     )
     .execute(tx.conn())
     .await?;
-    Ok(answered.rows_affected() == 1)
+    let age = age.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+    Ok(Delivery { answered: answered.rows_affected() == 1, age })
 }
 
 /// The reply cannot be delivered; `reason` in Russian. False: it had ended already.

@@ -15,6 +15,17 @@ pub enum KeyClass {
     Bot = 7104,
 }
 
+impl KeyClass {
+    /// In a word, for counting.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Login => "login",
+            Self::Bot => "bot",
+        }
+    }
+}
+
 /// The right to use one key: advisory lock and lease row, fenced by `epoch`. Every write made on the strength of it checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
