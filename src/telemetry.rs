@@ -8,7 +8,9 @@ mod traces;
 use crate::config::{self, Refused};
 use std::io::IsTerminal;
 use tokio::runtime::Handle;
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -29,24 +31,28 @@ pub struct Telemetry {
 /// When the collector's address cannot be used.
 pub fn start(service: Option<&str>, runtime: &Handle) -> Result<Telemetry, Refused> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter());
-    let events = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let events = if std::io::stderr().is_terminal() {
-        events.with_target(false).boxed()
-    } else {
-        events.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
-    };
     let settings = match service {
         Some(service) => config::Traces::read(&config::process_environment, service)?,
         None => None,
     };
     let traces = settings.map(|settings| traces::Traces::start(settings, runtime)).transpose()?;
-    let started = tracing_subscriber::registry()
-        .with(events.with_filter(filter))
-        .with(traces.as_ref().map(traces::Traces::layer))
-        .try_init();
+    let registry = tracing_subscriber::registry();
+    let started = match &traces {
+        None => registry.with(filter).with(events()).try_init(),
+        Some(traces) => registry.with(events().with_filter(filter)).with(traces.layer()).try_init(),
+    };
     // A second start in one process: the first one's logs go on.
     drop(started);
     Ok(Telemetry { traces })
+}
+
+fn events<S: Subscriber + for<'a> LookupSpan<'a>>() -> Box<dyn Layer<S> + Send + Sync> {
+    let events = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        events.with_target(false).boxed()
+    } else {
+        events.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    }
 }
 
 impl Telemetry {

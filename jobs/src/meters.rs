@@ -40,6 +40,15 @@ fn count(direction: Direction, stage: &'static str, messages: usize) {
     metrics::counter!("tuberry_messages_total", "direction" => direction.label(), "stage" => stage).increment(messages as u64);
 }
 
+/// Shows every series at zero.
+pub fn begin() {
+    for direction in [Direction::In, Direction::Out] {
+        for stage in ["accepted", "delivered", "failed"] {
+            count(direction, stage, 0);
+        }
+    }
+}
+
 /// Describes what this module shows.
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_histogram};

@@ -1,11 +1,14 @@
 //! How long is kept what has served, and its deletion. Customers' history (dialogs, messages, what belongs to them) is never deleted here.
 
-use crate::queue::retention::{Ended, purge, purge_audit, purge_spent_keys, purge_throughput};
+use crate::queue::retention::{Ended, purge, purge_audit, purge_spent_keys, purge_throughput, purge_workers};
 use std::time::{Duration, Instant};
 use tuberry_storage::{Result, Store, limits, logins, portal_sessions, restrictions};
 
 /// Rows per transaction.
 const BATCH: u32 = 2000;
+
+/// A process that was not heard of for so long does not come back under its name.
+const SILENT: Duration = Duration::from_secs(900);
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -36,7 +39,7 @@ impl Default for Retention {
 /// the next time. Returns how many rows went.
 pub async fn sweep(store: &Store, keep: &Retention, limit: Duration) -> Result<u64> {
     let (pool, begun) = (store.pool(), Instant::now());
-    let mut gone = limits::purge(pool).await? + restrictions::purge(pool).await?;
+    let mut gone = limits::purge(pool).await? + restrictions::purge(pool).await? + purge_workers(pool, SILENT).await?;
     loop {
         // Round by round, so that no backlog of one thing keeps the others.
         let batches = [

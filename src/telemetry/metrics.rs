@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{interval, timeout};
+use tuberry_domain::ports::KeyClass;
 use tuberry_jobs::queue::{self, Queue, census, lag};
 use tuberry_storage::{Result, Store};
 
@@ -121,7 +122,27 @@ fn show_kind(kind: &str, numbers: [u64; 5]) {
     }
 }
 
+/// What the task bridge shows, in workers that have a `REDIS_URL`.
+pub const BRIDGE: [(&str, &str); 9] = [
+    ("tuberry_bridge_connected", "Whether Redis is connected"),
+    ("tuberry_bridge_consuming", "Whether this worker is the one that takes elements over"),
+    ("tuberry_bridge_backlog", "Elements in tuberry:personal:tasks"),
+    ("tuberry_bridge_taken_total", "Elements taken from the list"),
+    ("tuberry_bridge_done_total", "Elements that became jobs"),
+    ("tuberry_bridge_dead_total", "Elements that cannot be used, by reason"),
+    ("tuberry_bridge_recovered_total", "Elements of a consumer that died, taken up again"),
+    ("tuberry_bridge_events_published_total", "Status changes told to Redis"),
+    ("tuberry_bridge_events_dropped_total", "Status changes that Redis was not told"),
+];
+
 fn describe() {
+    for (name, help) in BRIDGE {
+        if name.ends_with("_total") {
+            describe_counter!(name, help);
+        } else {
+            describe_gauge!(name, help);
+        }
+    }
     queue::meters::describe();
     tuberry_jobs::meters::describe();
     tuberry_telegram::describe_metrics();
@@ -147,4 +168,8 @@ fn describe() {
     describe_histogram!("tuberry_http_request_seconds", Unit::Seconds, "Time of a request");
     // Shown from the start, so that the first one is a rise.
     counter!("tuberry_retention_rows_total").absolute(0);
+    for class in [KeyClass::Account, KeyClass::Login, KeyClass::Bot] {
+        counter!("tuberry_leases_lost_total", "class" => class.label()).absolute(0);
+    }
+    tuberry_jobs::meters::begin();
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 /// How long one batch may take.
@@ -47,7 +48,10 @@ impl Traces {
 
     /// Our own spans, and no events: those are the log's.
     pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync>(&self) -> impl Layer<S> + use<S> {
-        let ours = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("tuberry"));
+        // Asked every time: the registry remembers what filters said last, also of events that nobody sent (sqlx asks whether it would be
+        // heard), and takes that for the answer where a filter always agrees.
+        let ours = dynamic_filter_fn(|metadata, _| is_ours(metadata))
+            .with_callsite_filter(|metadata| if is_ours(metadata) { Interest::sometimes() } else { Interest::never() });
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("tuberry"))
             .with_location(false)
@@ -61,6 +65,10 @@ impl Traces {
             tracing::debug!(%error, "the last spans were not sent");
         }
     }
+}
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with("tuberry")
 }
 
 /// The exporter's way out: its thread has no runtime, so the service's sends.

@@ -53,7 +53,8 @@ impl Collector {
             let mut chain = vec![span.clone()];
             for name in ancestors {
                 let last = chain.last()?;
-                let parent = spans.iter().find(|span| span.id == last.parent && span.trace == last.trace && span.name == *name)?;
+                let parent =
+                    spans.iter().find(|span| span.id == last.parent && span.trace == last.trace && span.name == *name)?;
                 chain.push(parent.clone());
             }
             Some(chain)

@@ -10,7 +10,7 @@ mod socks;
 pub mod stack;
 
 pub use clusters::OwnCluster;
-pub use collector::{Collector, Span};
+pub use collector::Collector;
 pub use databases::*;
 pub use processes::Process;
 pub use socks::Socks;

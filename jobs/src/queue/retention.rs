@@ -46,6 +46,15 @@ pub async fn purge_throughput(pool: &PgPool, older_than: Duration, limit: u32) -
     Ok(gone.execute(pool).await?.rows_affected())
 }
 
+/// Forgets workers that left without a word, long after their jobs were taken from them.
+pub async fn purge_workers(pool: &PgPool, silent_for: Duration) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from apalis.workers where storage_name = 'tuberry' and last_seen < clock_timestamp() - make_interval(secs => $1)",
+        silent_for.as_secs_f64()
+    );
+    Ok(gone.execute(pool).await?.rows_affected())
+}
+
 /// Deletes what people did to jobs.
 pub async fn purge_audit(pool: &PgPool, older_than: Duration, limit: u32) -> Result<u64> {
     let gone = sqlx::query!(
