@@ -165,8 +165,10 @@ impl Poller {
 
     /// One update is one trace: what an operator wrote is followed to the customer.
     async fn accept_one(&self, update: &BotUpdate) -> Result<()> {
-        let span = tracing::info_span!(parent: None, "update", bot = self.bot.id.0, trace_id = Empty, otel.name = Empty);
-        let origin = Origin::fresh().begin(&span, "update");
+        let origin = Origin::fresh();
+        let span =
+            tracing::info_span!(parent: None, "update", bot = self.bot.id.0, trace_id = origin.trace_id(), otel.name = Empty);
+        let origin = origin.begin(&span, "update");
         origin.scope(bot_updates::accept(&self.store, self.bot.id, update)).instrument(span).await
     }
 }

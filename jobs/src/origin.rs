@@ -4,12 +4,22 @@
 //! are enqueued meanwhile, and are there again when those run. With OpenTelemetry the trace is the exported one: [`Origin::begin`] ties both.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use std::cell::Cell;
 use std::fmt::Write;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 tokio::task_local! {
     static CURRENT: Origin;
+}
+
+thread_local! {
+    static ROOT: Cell<Option<TraceId>> = const { Cell::new(None) };
+}
+
+/// The id of the trace that begins at this moment, where it has one already: for whoever makes the ids of exported spans.
+pub fn root_trace() -> Option<TraceId> {
+    ROOT.take()
 }
 
 /// The beginning of a chain of work.
@@ -41,22 +51,24 @@ impl Origin {
     }
 
     /// Makes `span` the one that causes what follows, in the trace of this origin, under `name` at the collector. `span` must not have been entered
-    /// and names its fields `otel.name` and `trace_id` as empty; the latter is filled in here.
+    /// and has an empty field `otel.name`. Without a collector nothing happens.
     #[must_use]
     pub fn begin(mut self, span: &Span, name: &str) -> Self {
         let parent = self.parent.as_deref().and_then(span_context);
+        let trace = parent.as_ref().map_or_else(|| TraceId::from_hex(self.trace_id()).ok(), |_| None);
         let parent =
             parent.map_or_else(Default::default, |parent| opentelemetry::Context::new().with_remote_span_context(parent));
-        // Fails where nothing is exported: then the ids are those made up here.
+        // Fails where nothing is exported.
         if span.set_parent(parent).is_ok() {
             span.record("otel.name", name);
+            ROOT.set(trace);
             let context = span.context();
+            ROOT.set(None);
             let own = context.span().span_context().clone();
             if own.is_valid() {
                 self.traceparent = format!("00-{}-{}-{:02x}", own.trace_id(), own.span_id(), own.trace_flags().to_u8());
             }
         }
-        span.record("trace_id", self.trace_id());
         self
     }
 

@@ -266,10 +266,11 @@ impl Connection {
 
     /// One batch is one trace: what customers wrote in it is followed to the topics.
     async fn store(&self, batch: &Batch) -> Result<(), Error> {
+        let origin = Origin::fresh();
         let span = tracing::info_span!(
-            parent: None, "intake", account = self.account.0, trace_id = Empty, otel.name = Empty, otel.status_code = Empty
+            parent: None, "intake", account = self.account.0, trace_id = origin.trace_id(), otel.name = Empty, otel.status_code = Empty
         );
-        let origin = Origin::fresh().begin(&span, "intake");
+        let origin = origin.begin(&span, "intake");
         let stored = origin.scope(self.store_traced(batch)).instrument(span.clone()).await;
         if stored.is_err() {
             span.record("otel.status_code", "ERROR");

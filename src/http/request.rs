@@ -24,7 +24,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
     let origin = Origin::of_request(id.to_str().unwrap_or_default(), parent);
     let span = tracing::info_span!(
-        parent: None, "http", %method, route, request_id = origin.request_id, trace_id = Empty, otel.name = Empty, otel.status_code = Empty
+        parent: None, "http", %method, route, request_id = origin.request_id, trace_id = origin.trace_id(), otel.name = Empty, otel.status_code = Empty
     );
     let origin = origin.begin(&span, &format!("{method} {route}"));
     let around = span.clone();

@@ -3,11 +3,11 @@
 
 use crate::config::{self, Refused};
 use async_trait::async_trait;
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{SpanId, TraceId, TracerProvider as _};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::registry::LookupSpan;
+use tuberry_jobs::origin::root_trace;
 
 /// How long one batch may take.
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
@@ -43,7 +44,9 @@ impl Traces {
         let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
         let exporter = exporter.map_err(|error| refused(error.to_string()))?;
         let resource = Resource::builder().with_service_name(settings.service).build();
-        Ok(Self { provider: SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build() })
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).with_id_generator(Ids::default());
+        Ok(Self { provider: provider.build() })
     }
 
     /// Our own spans, and no events: those are the log's.
@@ -69,6 +72,20 @@ impl Traces {
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with("tuberry")
+}
+
+/// A trace that begins has the id that the log and the jobs know already.
+#[derive(Debug, Default)]
+struct Ids(RandomIdGenerator);
+
+impl IdGenerator for Ids {
+    fn new_trace_id(&self) -> TraceId {
+        root_trace().unwrap_or_else(|| self.0.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.0.new_span_id()
+    }
 }
 
 /// The exporter's way out: its thread has no runtime, so the service's sends.

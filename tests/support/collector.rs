@@ -42,7 +42,7 @@ impl Collector {
     }
 
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().unwrap().clone()
+        self.spans.lock().expect("a lock that nobody broke").clone()
     }
 
     /// The first of `name` with an ancestor of each of these names in turn, the nearest first.
@@ -70,7 +70,7 @@ impl Drop for Collector {
 
 async fn take(State(spans): State<Arc<Mutex<Vec<Span>>>>, body: Bytes) -> StatusCode {
     let Ok(request) = ExportTraceServiceRequest::decode(body) else { return StatusCode::BAD_REQUEST };
-    let mut spans = spans.lock().unwrap();
+    let mut spans = spans.lock().expect("a lock that nobody broke");
     for resource in request.resource_spans {
         let service = format!("{:?}", resource.resource);
         for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {

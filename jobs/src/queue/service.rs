@@ -105,7 +105,7 @@ async fn run<C: Send + Sync + 'static, J: Job<C>>(
         id = %lease.id,
         attempt = lease.attempts + 1,
         request_id = origin.request_id,
-        trace_id = Empty,
+        trace_id = origin.trace_id(),
         otel.name = Empty,
         otel.status_code = Empty
     );
