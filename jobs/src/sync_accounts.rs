@@ -58,7 +58,9 @@ impl Job<Context> for SyncAccounts {
         workers::tell_without_room(&cx.store, workers::SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
         leases::forget_finished(&cx.store, SPENT_LEASE).await?;
-        census::take(pool, queue::LEASE).await?;
+        if let Err(error) = census::take(pool, queue::LEASE).await {
+            tracing::warn!(%error, "jobs not counted for Prometheus");
+        }
         let gone = retention::sweep(&cx.store, &cx.retention, INTERVAL / 3).await?;
         metrics::counter!("tuberry_retention_rows_total").increment(gone);
         Ok(())

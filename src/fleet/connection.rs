@@ -264,21 +264,24 @@ impl Connection {
         }
     }
 
-    /// One batch is one trace: what customers wrote in it is followed to the topics.
+    /// A batch with messages is one trace: what customers wrote in it is followed to the topics.
     async fn store(&self, batch: &Batch) -> Result<(), Error> {
+        if batch.messages.iter().all(|message| message.out) {
+            return self.store_batch(batch).await;
+        }
         let origin = Origin::fresh();
         let span = tracing::info_span!(
             parent: None, "intake", account = self.account.0, trace_id = origin.trace_id(), otel.name = Empty, otel.status_code = Empty
         );
         let origin = origin.begin(&span, "intake");
-        let stored = origin.scope(self.store_traced(batch)).instrument(span.clone()).await;
+        let stored = origin.scope(self.store_batch(batch)).instrument(span.clone()).await;
         if stored.is_err() {
             span.record("otel.status_code", "ERROR");
         }
         stored
     }
 
-    async fn store_traced(&self, batch: &Batch) -> Result<(), Error> {
+    async fn store_batch(&self, batch: &Batch) -> Result<(), Error> {
         let mut tx = self.around.store.begin().await?;
         leases::check(&mut tx, &self.lease).await?;
         let fresh = intake::store(&mut tx, self.account, batch).await?;

@@ -6,7 +6,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
-use tuberry::telemetry::metrics::BRIDGE;
+use tuberry::telemetry::metrics::{BRIDGE, Metrics, Recorder};
+use tuberry_storage::Store;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -39,6 +40,16 @@ async fn a_conversation_is_two_traces_and_the_right_numbers() {
     a_collector_that_is_away_holds_nothing_up(&mut stack, collector, (anna, ivan), &topic).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_says_that_the_database_is_away_and_does_not_wait_for_it() {
+    let store = Store::open("postgres://nobody@127.0.0.1:1/nothing", 2).unwrap();
+    let metrics = Metrics::new(Recorder::install().unwrap(), store, None);
+    let text = tokio::time::timeout(SOON, metrics.render()).await.expect("an answer");
+    let scrape = Scrape::parse(&text);
+    assert_eq!(scrape.value("tuberry_database_up", &[]), Some(0.0));
+    assert_eq!(scrape.value("tuberry_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
+}
+
 async fn traces_lead_from_end_to_end(stack: &Stack, collector: &Collector) {
     let inwards = ["bot.sendMessage", "job.mirror-message", "intake"];
     let inwards = wait_until(SOON, "a trace from the customer to the topic", async || collector.chain(&inwards)).await;
@@ -58,8 +69,14 @@ async fn traces_lead_from_end_to_end(stack: &Stack, collector: &Collector) {
         let chain = wait_until(SOON, names[1], async || collector.chain(&names)).await;
         assert_eq!(chain[0].trace, outwards[0].trace);
     }
+    let logged = collector.chain(&["POST /api/bots"]).expect("the request that connected the bot");
+    let log = stack.apis[0].output();
+    let line = log.lines().find(|line| line.contains("bot connected")).expect("a line of that request");
+    assert!(line.contains(&logged[0].trace), "a trace has one id in the log and at the collector: {line}");
     let secret = stack.tenant.bot_token.split(':').nth(1).expect("a token has two parts");
     for span in collector.spans() {
+        let call = span.name.starts_with("telegram.") || span.name.starts_with("bot.");
+        assert!(!call || !span.parent.is_empty(), "nobody asked for a ping, it is no trace: {}", span.name);
         for hidden in ["Секретный", "Иван", secret] {
             assert!(!span.shown.contains(hidden), "{hidden} in {}", span.shown);
         }

@@ -4,6 +4,7 @@ use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +99,9 @@ impl Store {
 
     /// Begins a transaction, in which jobs are enqueued with the reason for them.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx { inner: self.pool.begin().await?, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
+        // The time until there is a connection shows here.
+        let inner = self.pool.begin().instrument(tracing::debug_span!("db.begin")).await?;
+        Ok(Tx { inner, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
     }
 }
 
@@ -123,7 +126,7 @@ impl Tx {
 
     /// Commits, then wakes the queue. A process killed in between delays its jobs until the next sweep (5 s at most).
     pub async fn commit(self) -> Result<()> {
-        self.inner.commit().await?;
+        self.inner.commit().instrument(tracing::debug_span!("db.commit")).await?;
         self.wake_ups.send(self.wake);
         Ok(())
     }

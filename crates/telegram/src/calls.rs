@@ -25,21 +25,15 @@ pub(crate) struct Call {
 impl Call {
     /// The call begins now.
     pub(crate) fn begin(interface: Interface, method: &'static str) -> Self {
-        // Below the log's usual level: without a collector such a span costs nothing.
+        let cause = Span::current();
+        // Below the log's usual level: without a collector such a span costs nothing. A ping or a probe that nobody asked for is no trace.
         let span = match interface {
+            _ if cause.is_disabled() => Span::none(),
             Interface::Mtproto => tracing::debug_span!(
-                "telegram",
-                otel.name = format_args!("telegram.{method}"),
-                otel.kind = "client",
-                otel.status_code = Empty,
-                result = Empty
+                parent: &cause, "telegram", otel.name = format_args!("telegram.{method}"), otel.kind = "client", otel.status_code = Empty, result = Empty
             ),
             Interface::Bots => tracing::debug_span!(
-                "bot",
-                otel.name = format_args!("bot.{method}"),
-                otel.kind = "client",
-                otel.status_code = Empty,
-                result = Empty
+                parent: &cause, "bot", otel.name = format_args!("bot.{method}"), otel.kind = "client", otel.status_code = Empty, result = Empty
             ),
         };
         Self { interface, method, began: Instant::now(), span, result: "interrupted" }
