@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 # A server on the machine is none of our business: tests and demo bring their own.
 unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
-.PHONY: demo test chaos check audit bench bench-queue bench-fleet setup fmt clippy floors doc
+.PHONY: demo test chaos check audit bench bench-queue bench-fleet bench-retention setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
@@ -47,6 +47,10 @@ bench-queue: setup
 ## Figures of the fleet beside Telethon's. Options: BENCH_ONLY=idle,failover,handover,messages,peer, BENCH_ACCOUNTS=100
 bench-fleet: setup
 	cargo bench --locked --bench fleet
+
+## Sizes of the tables that retention empties, over a million messages. Options: BENCH_MESSAGES=50000
+bench-retention: setup
+	cargo bench --locked --bench retention
 
 ## Dependencies: bans, licences, sources; advisories where their database can be reached.
 audit:

@@ -1,11 +1,14 @@
 //! The environment as typed settings. An empty value means the default; what cannot be used is refused, all of it at once, with one line
 //! each that names the variable. Secrets come wrapped. Nothing else in the service reads the environment, but the log's filter.
 
+mod retention;
 mod telegram;
+mod traces;
 mod unknown;
 mod variables;
 
 pub use telegram::{Application, Telegram};
+pub use traces::Traces;
 pub use unknown::{ignored, typos};
 pub use variables::{Effective, VARIABLES, Variable, effective};
 
@@ -14,6 +17,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use tuberry_domain::{Sealer, Secret};
+use tuberry_jobs::Retention;
 
 /// A variable that the service cannot start with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +113,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
     pub board_listen: Option<SocketAddr>,
+    /// `METRICS_LISTEN`: address of the metrics of `api`; without it there is none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// `RETENTION_…`: how long is kept what has served.
+    pub retention: Retention,
     /// `DEMO_OWNER`, «address password»: whom the sign-in page invites; only beside a simulator.
     pub demo_owner: Option<DemoOwner>,
     /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
@@ -247,6 +255,8 @@ impl Settings {
             webhook_base_url: webhook_base.as_ref().map(without_slash),
             listen,
             board_listen,
+            metrics_listen: refused.or(environment.optional("METRICS_LISTEN", "an address like 127.0.0.1:8083"), None),
+            retention: refused.or(retention::read(&environment), Retention::default()),
             worker_listen: refused.or(environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"), None),
             worker_max_accounts: refused.or(environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"), 1000),
             worker_weight: refused.or(worker_weight(&environment), 1),
@@ -254,6 +264,7 @@ impl Settings {
                 .or(environment.parsed("WORKER_CONNECTS_PER_SECOND", pace, "a number above 0"), pace),
         };
         refused.or(log_filter(&environment), ());
+        refused.or(Traces::read(variable, "").map(drop), ());
         (settings, refused)
     }
 

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     give_large_buffers_back();
     allow_many_sockets();
-    tuberry::telemetry::start();
     let command = tuberry::cli::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -15,7 +14,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(tuberry::cli::run(command)) {
+    let telemetry = match tuberry::telemetry::start(command.service(), runtime.handle()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("tuberry: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(tuberry::cli::run(command));
+    telemetry.finish();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Settings that cannot be used are several lines.

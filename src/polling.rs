@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 use tuberry_domain::BotId;
 use tuberry_domain::bot_update::BotUpdate;
 use tuberry_domain::ports::{BotApi, BotError, KeyClass, Lease, Reuse};
-use tuberry_jobs::{Backoff, bot_updates};
+use tuberry_jobs::{Backoff, Origin, bot_updates};
 use tuberry_storage::bot_polling::{self, PolledBot};
 use tuberry_storage::{Result, Store};
 
@@ -148,7 +150,7 @@ impl Poller {
         let mut done = Ok(());
         for update in updates {
             if let Some(update) = BotUpdate::parse(update) {
-                done = bot_updates::accept(&self.store, self.bot.id, &update).await;
+                done = self.accept_one(&update).await;
                 if done.is_err() {
                     break;
                 }
@@ -159,6 +161,15 @@ impl Poller {
             bot_polling::advance(&self.store, self.bot.id, next).await?;
         }
         done
+    }
+
+    /// One update is one trace: what an operator wrote is followed to the customer.
+    async fn accept_one(&self, update: &BotUpdate) -> Result<()> {
+        let origin = Origin::fresh();
+        let span =
+            tracing::info_span!(parent: None, "update", bot = self.bot.id.0, trace_id = origin.trace_id(), otel.name = Empty);
+        let origin = origin.begin(&span, "update");
+        origin.scope(bot_updates::accept(&self.store, self.bot.id, update)).instrument(span).await
     }
 }
 

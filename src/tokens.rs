@@ -1,5 +1,7 @@
 //! Bearer tokens: JWT, HS256 under `JWT_SECRET`, claims `sub` (users.id as a string) and `exp`, as the old system makes them.
 
+mod hs256;
+
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,7 @@ struct Claims {
 impl Tokens {
     /// `lifetime` is that of new tokens.
     pub fn new(secret: &Secret<String>, lifetime: Duration) -> Self {
+        hs256::install();
         let secret = secret.expose().as_bytes();
         Self { signs: EncodingKey::from_secret(secret), checks: DecodingKey::from_secret(secret), lifetime }
     }
@@ -53,6 +56,7 @@ impl Tokens {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         validation.validate_aud = false;
+        validation.validate_nbf = true;
         let claims = decode::<Claims>(token, &self.checks, &validation).ok()?.claims;
         claims.sub.parse().ok().map(UserId)
     }
@@ -78,10 +82,26 @@ mod tests {
         assert_eq!(ours.check(&tokens("other", 60).issue(UserId(7)).0), None);
         let ended = Claims { sub: "7".into(), exp: Utc::now().timestamp().unsigned_abs() - 2 };
         assert_eq!(ours.check(&encode(&Header::new(Algorithm::HS256), &ended, &ours.signs).unwrap()), None);
-        let other_algorithm = Claims { sub: "7".into(), exp: u64::from(u32::MAX) };
-        assert_eq!(ours.check(&encode(&Header::new(Algorithm::HS384), &other_algorithm, &ours.signs).unwrap()), None);
+        // {"alg":"HS384"} before what HS256 signed.
+        let (token, _) = ours.issue(UserId(7));
+        let (_, signed) = token.split_once('.').unwrap();
+        assert_eq!(ours.check(&format!("eyJhbGciOiJIUzM4NCJ9.{signed}")), None);
         // {"alg":"none"} . {"sub":"7","exp":4294967295} .
         assert_eq!(ours.check("eyJhbGciOiJub25lIn0.eyJzdWIiOiI3IiwiZXhwIjo0Mjk0OTY3Mjk1fQ."), None);
         assert_eq!(ours.check(&"x".repeat(5000)), None);
+    }
+
+    #[test]
+    fn claims_of_another_type_are_refused() {
+        let ours = tokens("jwt", 60);
+        for claims in [
+            serde_json::json!({ "sub": "7", "exp": "4294967295" }),
+            serde_json::json!({ "sub": "7" }),
+            serde_json::json!({ "sub": 7, "exp": 4_294_967_295u64 }),
+            serde_json::json!({ "sub": "7", "exp": 4_294_967_295u64, "nbf": "4294967295" }),
+        ] {
+            let token = encode(&Header::new(Algorithm::HS256), &claims, &ours.signs).unwrap();
+            assert_eq!(ours.check(&token), None, "{claims}");
+        }
     }
 }

@@ -2,11 +2,11 @@
 //! private address.
 
 use crate::fleet::{Census, Claims};
+use crate::telemetry::metrics::Metrics;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tuberry_storage::Store;
@@ -21,12 +21,12 @@ pub struct WorkerPort {
     /// The accounts.
     pub census: watch::Receiver<Census>,
     /// What this process counts.
-    pub metrics: PrometheusHandle,
+    pub metrics: Metrics,
 }
 
 /// The routes.
 pub fn router(port: WorkerPort) -> Router {
-    let metrics = async |State(port): State<WorkerPort>| port.metrics.render();
+    let metrics = async |State(port): State<WorkerPort>| port.metrics.render().await;
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))

@@ -1,5 +1,6 @@
 //! An account that will not send any more: marked, its key wiped, its waiting replies failed with the reason in their topics.
 
+use crate::meters::{self, Direction};
 use crate::send_reply::{SendReply, announce_failure};
 use crate::{Job, queue};
 use chrono::{DateTime, Utc};
@@ -18,9 +19,11 @@ pub async fn account_ended(tx: &mut Tx, account: AccountId, session_from: DateTi
 
 /// Fails the waiting replies of an account; each is answered in its topic with `reason`.
 pub async fn fail_waiting_replies(tx: &mut Tx, account: AccountId, reason: &str) -> Result<()> {
-    for message in replies::fail_waiting(tx, account, reason).await? {
+    let failed = replies::fail_waiting(tx, account, reason).await?;
+    for &message in &failed {
         announce_failure(tx, message).await?;
     }
+    meters::failed(Direction::Out, failed.len());
     queue::cancel_waiting(tx, <SendReply as Job<crate::Context>>::KIND, account, reason).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! changes nothing.
 
 use crate::bot_call::{AnswerGetid, DeleteServiceMessage};
+use crate::meters::{self, Direction};
 use crate::send_reply::{SendReply, announce_failure};
 use crate::{enqueue, enqueue_alone};
 use tuberry_domain::bot_update::{BotEvent, BotMembership, BotMessage, BotService, BotUpdate, ServiceKind};
@@ -82,7 +83,12 @@ async fn accept_reply(store: &Store, bot: BotId, message: &BotMessage, topic: Th
         }
         None => announce_failure(&mut tx, id).await?,
     }
-    tx.commit().await
+    tx.commit().await?;
+    match refused {
+        None => meters::accepted(Direction::Out, 1),
+        Some(_) => meters::failed(Direction::Out, 1),
+    }
+    Ok(())
 }
 
 fn unsupported(attachment: &content::Attachment) -> String {

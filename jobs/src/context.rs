@@ -1,6 +1,6 @@
-//! What a job may use: the store, the ports, the sealer. Wired by the command line, the same for every job.
+//! What a job may use: the store, the ports, the sealer, the retention. Wired by the command line, the same for every job.
 
-use crate::JobError;
+use crate::{JobError, Retention};
 use std::sync::Arc;
 use std::time::Duration;
 use tuberry_domain::ports::{Accounts, BotApi, KeyClaims, Logins};
@@ -22,6 +22,8 @@ pub struct Context {
     pub claims: Arc<dyn KeyClaims>,
     /// Seals and opens what the database must not know.
     pub sealer: Arc<Sealer>,
+    /// How long is kept what has served.
+    pub retention: Retention,
 }
 
 /// Where an account's session is sealed.

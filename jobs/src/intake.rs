@@ -12,31 +12,33 @@ use tuberry_domain::{AccountId, ChatId};
 use tuberry_storage::intake::NewIncoming;
 use tuberry_storage::{Error, Result, Tx, accounts, intake};
 
-/// Stores a batch: peers, dialogs, messages, their `mirror-message` jobs, and the update state. What is stored already stays as it is.
-pub async fn store(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<()> {
+/// Stores a batch: peers, dialogs, messages, their `mirror-message` jobs, and the update state. What is stored already stays as it is. Returns how
+/// many messages were new.
+pub async fn store(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<usize> {
     intake::save_peers(tx, account, &batch.peers).await?;
+    let mut fresh = 0;
     if batch.messages.iter().any(|message| !message.out) {
-        store_messages(tx, account, batch).await?;
+        fresh = store_messages(tx, account, batch).await?;
     }
     if let Some(state) = &batch.state {
         accounts::save_update_state(tx, account, state).await?;
     }
-    Ok(())
+    Ok(fresh)
 }
 
-async fn store_messages(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<()> {
+async fn store_messages(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<usize> {
     let Some(home) = accounts::home(tx, account).await? else { return Err(Error::Fenced) };
     let chats: Vec<ChatId> = batch.messages.iter().flat_map(|message| [message.chat, message.sender]).collect();
     let peers = intake::peers(tx, account, &chats).await?;
     let wanted: Vec<&Incoming> = batch.messages.iter().filter(|message| is_wanted(message, home.accepts, &peers)).collect();
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let known = intake::known_messages(tx, account, &wanted).await?;
     let mut seen = known;
     let fresh: Vec<&Incoming> = wanted.into_iter().filter(|message| seen.insert((message.chat, message.id))).collect();
     if fresh.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let Some(bot) = home.bot else {
         return Err(Error::Early("the project has no managing bot: its messages wait at Telegram"));
@@ -61,7 +63,7 @@ async fn store_messages(tx: &mut Tx, account: AccountId, batch: &Batch) -> Resul
     for dialog in dialogs.values().filter(|dialog| dialog.has_topic && !dialog.was_waiting) {
         refresh_topic::enqueue_soon(tx, RefreshTopic { dialog: dialog.id }).await?;
     }
-    Ok(())
+    Ok(ids.len())
 }
 
 fn is_wanted(message: &Incoming, accepts: Accepts, peers: &BTreeMap<ChatId, Peer>) -> bool {

@@ -1,6 +1,7 @@
 //! `mirror-message`: one incoming message into its dialog's topic.
 
 use crate::context::Context;
+use crate::meters::{self, Direction};
 use crate::topic::{PERSISTENT, Topic};
 use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
@@ -65,8 +66,10 @@ impl Job<Context> for MirrorMessage {
             };
             let reply_to = message.reply_to.filter(|_| number == 0);
             let sent = self.send_part(cx, &mut topic, begun, text, reply_to).await?;
-            mirror::part_sent(cx.store.pool(), self.message, number, sent, usize::try_from(number + 1) == Ok(parts.len()))
-                .await?;
+            let last = usize::try_from(number + 1) == Ok(parts.len());
+            if let Some(age) = mirror::part_sent(cx.store.pool(), self.message, number, sent, last).await? {
+                meters::arrived(Direction::In, age);
+            }
         }
         Ok(())
     }
@@ -113,6 +116,7 @@ impl MirrorMessage {
                 }
                 BotError::Refused(reason) if begun.refusals + 1 >= 2 * REFUSALS => {
                     mirror::failed(pool, self.message, &reason).await?;
+                    meters::failed(Direction::In, 1);
                     return Err(JobError::Cancel(reason));
                 }
                 error => return Err(topic.outcome(&error).await?),

@@ -2,6 +2,7 @@
 
 use crate::context::{Context, wait_for};
 use crate::mark_reply::MarkReply;
+use crate::meters::{self, Direction};
 use crate::post_notice::{Notice, PostNotice};
 use crate::refresh_topic::{self, RefreshTopic};
 use crate::restrict;
@@ -92,11 +93,16 @@ impl SendReply {
 
     async fn deliver(&self, cx: &Context, part: i32, sent: Sent) -> Result<(), JobError> {
         let mut tx = cx.store.begin().await?;
-        if replies::delivered(&mut tx, self.message, part, sent.id).await? {
+        let delivery = replies::delivered(&mut tx, self.message, part, sent.id).await?;
+        if delivery.answered {
             refresh_topic::enqueue_soon(&mut tx, RefreshTopic { dialog: self.dialog }).await?;
         }
         enqueue(&mut tx, &MarkReply { message: self.message }).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if let Some(age) = delivery.age {
+            meters::arrived(Direction::Out, age);
+        }
+        Ok(())
     }
 
     /// `Some`: Telegram has the message after all. `None`: it failed for good, and the topic will say so.
@@ -131,10 +137,13 @@ impl SendReply {
 
     async fn refuse(&self, cx: &Context, reason: &str) -> Result<(), JobError> {
         let mut tx = cx.store.begin().await?;
-        if replies::failed(&mut tx, self.message, reason).await? {
+        let failed = replies::failed(&mut tx, self.message, reason).await?;
+        if failed {
             announce_failure(&mut tx, self.message).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        meters::failed(Direction::Out, failed.into());
+        Ok(())
     }
 }
 

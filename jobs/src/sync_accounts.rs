@@ -3,19 +3,17 @@
 use crate::account_ended::fail_waiting_replies;
 use crate::context::Context;
 use crate::post_notice::{Notice, PostNotice};
+use crate::queue::{self, census};
 use crate::send_reply::{SendReply, announce_failure};
-use crate::{Job, JobError, Policy, Unique, enqueue, queue};
+use crate::{Job, JobError, Policy, Unique, enqueue, retention};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tuberry_domain::MessageId;
-use tuberry_storage::{Store, leases, limits, logins, portal_sessions, replies, restrictions, sync, workers};
+use tuberry_storage::{Store, leases, logins, replies, sync, workers};
 
 /// Time between two ticks.
 pub const INTERVAL: Duration = Duration::from_secs(15);
-
-/// How long done and dead jobs stay visible.
-const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 
 /// A worker that has not been heard of for so long is forgotten. Long after its leases could matter to anybody.
 const SILENT_WORKER: Duration = Duration::from_secs(600);
@@ -63,21 +61,14 @@ impl Job<Context> for SyncAccounts {
         announce_stranded(&cx.store).await?;
         workers::tell_without_room(&cx.store, workers::SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
-        limits::purge(pool).await?;
-        portal_sessions::purge(&cx.store).await?;
-        restrictions::purge(pool).await?;
-        logins::purge(pool).await?;
         leases::forget_finished(&cx.store, SPENT_LEASE).await?;
-        purge_jobs(&cx.store).await
+        if let Err(error) = census::take(pool, queue::LEASE).await {
+            tracing::warn!(%error, "jobs not counted for Prometheus");
+        }
+        let gone = retention::sweep(&cx.store, &cx.retention, INTERVAL / 3).await?;
+        metrics::counter!("tuberry_retention_rows_total").increment(gone);
+        Ok(())
     }
-}
-
-/// Small batches, as many as a tick has time for: each is a short transaction, and what is left waits for the next tick.
-async fn purge_jobs(store: &Store) -> Result<(), JobError> {
-    const BATCH: u32 = 2000;
-    let begun = Instant::now();
-    while begun.elapsed() < INTERVAL / 3 && queue::purge(store.pool(), RETENTION, BATCH).await? == u64::from(BATCH) {}
-    Ok(())
 }
 
 /// Replies that slipped past the end of their account.

@@ -6,9 +6,12 @@ use crate::bridge::Publisher;
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
 use crate::http::{self, AppState, PasswordProver, Webhooks, router};
+use crate::telemetry::metrics::{Metrics, Recorder};
 use crate::tokens::Tokens;
 use crate::webhook_upkeep::WebhookUpkeep;
 use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
 use clap::Args;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,12 +40,14 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
+    let recorder = settings.metrics_listen.map(|_| Recorder::install()).transpose().context("metrics")?;
     let store = Store::open(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let Some(store) = reached(store).await? else { return Ok(()) };
     let store = match &settings.redis {
         None => store,
         Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
     };
+    let metrics = recorder.map(|recorder| Metrics::new(recorder, store.clone(), None));
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
@@ -53,6 +58,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     }
     let stopping = CancellationToken::new();
     let board = board(&settings, &state.tokens, stopping.clone()).await?;
+    let metrics = metrics_port(&settings, metrics, stopping.clone()).await?;
     let server = axum::serve(listener, router(state)).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let stop = async {
         asked_to_stop().await;
@@ -62,7 +68,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {
-        served = async { tokio::try_join!(server.into_future(), board) } => served.map(drop).context("serving"),
+        served = async { tokio::try_join!(server.into_future(), board, metrics) } => served.map(drop).context("serving"),
         () = stop => {
             tracing::warn!("open requests were cut off");
             Ok(())
@@ -83,6 +89,30 @@ async fn board(
             let listener = listener.with_context(|| format!("cannot listen on {address} (BOARD_LISTEN)"))?;
             tracing::info!(address = %listener.local_addr()?, "the board is listening");
             let app = http::board(open_store(&settings.database, BOARD_POOL).await?, tokens.clone());
+            Some(axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()))
+        }
+    };
+    Ok(async move {
+        match server {
+            Some(server) => server.await,
+            None => Ok(()),
+        }
+    })
+}
+
+/// Serves `/metrics` until `stopping`, where the settings want it: it is nobody's but the operators', so never on the public address.
+async fn metrics_port(
+    settings: &Settings,
+    metrics: Option<Metrics>,
+    stopping: CancellationToken,
+) -> Result<impl Future<Output = std::io::Result<()>> + use<>> {
+    let server = match settings.metrics_listen.zip(metrics) {
+        None => None,
+        Some((address, metrics)) => {
+            let listener = tokio::net::TcpListener::bind(address).await;
+            let listener = listener.with_context(|| format!("cannot listen on {address} (METRICS_LISTEN)"))?;
+            tracing::info!(address = %listener.local_addr()?, "metrics are there");
+            let app = Router::new().route("/metrics", get(async move || metrics.render().await));
             Some(axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()))
         }
     };

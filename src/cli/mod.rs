@@ -51,6 +51,17 @@ enum Command {
     User(user::Options),
 }
 
+impl Cli {
+    /// What this process is called in traces, where it makes any.
+    pub fn service(&self) -> Option<&'static str> {
+        match self.command {
+            Command::Api(_) => Some("tuberry-api"),
+            Command::Worker(_) => Some("tuberry-worker"),
+            _ => None,
+        }
+    }
+}
+
 /// Runs one command to its end.
 pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {

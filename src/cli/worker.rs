@@ -6,10 +6,10 @@ use crate::bridge::{Bridge, Publisher};
 use crate::config::{BotUpdates, Settings, Telegram};
 use crate::fleet::{Claims, Fleet, Links, Parts, Unfit};
 use crate::polling::BotPolling;
+use crate::telemetry::metrics::{Metrics, Recorder};
 use crate::worker_port::{self, WorkerPort};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -38,7 +38,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         None => store,
         Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
     };
-    let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
+    let recorder = settings.worker_listen.map(|_| Recorder::install()).transpose().context("metrics")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
     }
@@ -66,17 +66,19 @@ pub(super) async fn run(options: Options) -> Result<()> {
         logins: Arc::new(MtprotoLogins::new(network.clone())),
         claims: Arc::new(claims.clone()),
         sealer: sealer.clone(),
+        retention: settings.retention,
     };
     let bots = context.bots.clone();
     let parts = Parts { store: store.clone(), direct_url, claims: claims.clone(), links, network, sealer, room };
 
     let (stop_jobs, stop_intake) = (CancellationToken::new(), CancellationToken::new());
-    let jobs = tokio::spawn(tuberry_jobs::runner(queue, context).run(stop_jobs.clone()));
+    let jobs = tokio::spawn(tuberry_jobs::runner(queue.clone(), context).run(stop_jobs.clone()));
     let fleet = Fleet::start(parts);
-    let port = WorkerPort { store: store.clone(), claims: claims.clone(), census: fleet.census(), metrics };
-    let port = match settings.worker_listen {
+    let port = match settings.worker_listen.zip(recorder) {
         None => None,
-        Some(address) => {
+        Some((address, recorder)) => {
+            let metrics = Metrics::new(recorder, store.clone(), Some((queue, claims.clone())));
+            let port = WorkerPort { store: store.clone(), claims: claims.clone(), census: fleet.census(), metrics };
             let listener = tokio::net::TcpListener::bind(address).await;
             let listener = listener.with_context(|| format!("cannot listen on {address} (WORKER_LISTEN)"))?;
             Some(tokio::spawn(async move { axum::serve(listener, worker_port::router(port)).await }))

@@ -91,12 +91,32 @@ impl Claims {
     async fn request(&self, class: KeyClass, objects: Vec<i32>, reuse: Reuse, by_job: bool) -> ClaimResults {
         let (answer, answered) = oneshot::channel();
         let _ = self.requests.send(Request::Claim { class, objects: objects.clone(), reuse, by_job, answer });
-        match answered.await {
+        let results: ClaimResults = match answered.await {
             Ok(results) => results,
             Err(_) => {
                 objects.into_iter().map(|object| (object, Err(ClaimError::Unavailable("claims have ended".into())))).collect()
             }
+        };
+        for (_, result) in &results {
+            let result = match result {
+                Ok(_) => "granted",
+                Err(ClaimError::Busy { .. }) => "busy",
+                Err(ClaimError::Unavailable(_)) => "unavailable",
+            };
+            metrics::counter!("tuberry_claims_total", "class" => class.label(), "result" => result).increment(1);
         }
+        results
+    }
+
+    /// Shows to Prometheus how this process' leases stand now.
+    pub fn show(&self) {
+        let figures = self.held.figures();
+        for class in [KeyClass::Account, KeyClass::Login, KeyClass::Bot].map(KeyClass::label) {
+            let held = figures.held.get(class).copied().unwrap_or_default();
+            metrics::gauge!("tuberry_leases_held", "class" => class).set(held as f64);
+        }
+        metrics::gauge!("tuberry_leases_suspended").set(figures.suspended as f64);
+        metrics::gauge!("tuberry_lease_renewal_age_seconds").set(figures.oldest_renewal);
     }
 
     /// Gives leases back whose connections are closed, each with the time for which its key must rest yet because Telegram may not have heard the

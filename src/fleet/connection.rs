@@ -10,13 +10,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
 use tuberry_domain::ports::{KeyClaims, Lease};
 use tuberry_domain::session::StringSession;
 use tuberry_domain::{AccountId, Proxy, SealError, Sealer};
 use tuberry_jobs::context::{proxy_place, session_place};
-use tuberry_jobs::{Backoff, account_ended, intake};
+use tuberry_jobs::meters::{self, Direction};
+use tuberry_jobs::{Backoff, Origin, account_ended, intake};
 use tuberry_storage::{Error, Store, accounts, connections, leases, peers};
 use tuberry_telegram::mtproto::AcceptsNow;
 use tuberry_telegram::{AccountLink, Intake, IntakeError, LinkStart, LinkStatus, Network};
@@ -261,11 +264,30 @@ impl Connection {
         }
     }
 
+    /// A batch with messages is one trace: what customers wrote in it is followed to the topics.
     async fn store(&self, batch: &Batch) -> Result<(), Error> {
+        if batch.messages.iter().all(|message| message.out) {
+            return self.store_batch(batch).await;
+        }
+        let origin = Origin::fresh();
+        let span = tracing::info_span!(
+            parent: None, "intake", account = self.account.0, trace_id = origin.trace_id(), otel.name = Empty, otel.status_code = Empty
+        );
+        let origin = origin.begin(&span, "intake");
+        let stored = origin.scope(self.store_batch(batch)).instrument(span.clone()).await;
+        if stored.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        stored
+    }
+
+    async fn store_batch(&self, batch: &Batch) -> Result<(), Error> {
         let mut tx = self.around.store.begin().await?;
         leases::check(&mut tx, &self.lease).await?;
-        intake::store(&mut tx, self.account, batch).await?;
-        tx.commit().await
+        let fresh = intake::store(&mut tx, self.account, batch).await?;
+        tx.commit().await?;
+        meters::accepted(Direction::In, fresh);
+        Ok(())
     }
 
     /// Writes down why the account is out of service, for as long as it takes: nobody may connect once more in the meantime.

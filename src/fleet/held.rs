@@ -2,7 +2,7 @@
 
 use super::boot_clock;
 use super::takeover::FENCE;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -53,6 +53,14 @@ impl Drop for Entry {
 pub(super) struct Holder {
     pub by_job: bool,
     pub locked: bool,
+}
+
+/// The registry in numbers.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub held: BTreeMap<&'static str, usize>,
+    pub suspended: usize,
+    pub oldest_renewal: Duration,
 }
 
 /// The registry. Written by the lock's session, read by everybody.
@@ -117,6 +125,17 @@ impl Held {
                 entry.locked = true;
             }
         }
+    }
+
+    /// How many there are of each class, how many are suspended, and how old the oldest renewal is.
+    pub fn figures(&self) -> Figures {
+        let (now, mut figures) = (boot_clock::now(), Figures::default());
+        for ((class, _), entry) in self.entries().iter() {
+            *figures.held.entry(class.label()).or_default() += 1;
+            figures.suspended += usize::from(!entry.is_fresh(now));
+            figures.oldest_renewal = figures.oldest_renewal.max(now.saturating_sub(entry.confirmed));
+        }
+        figures
     }
 
     /// All of them.

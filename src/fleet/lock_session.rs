@@ -230,6 +230,7 @@ impl LockSession {
     async fn lose(&mut self, session: &mut Session, lost: &[Lease]) -> Result<()> {
         for lease in lost {
             tracing::warn!(class = ?lease.class, object = lease.object, "lease taken over by another process");
+            metrics::counter!("tuberry_leases_lost_total", "class" => lease.class.label()).increment(1);
         }
         let locked: Vec<Lease> = lost.iter().filter(|lease| self.held.remove(lease)).cloned().collect();
         for (class, objects) in by_class(locked) {

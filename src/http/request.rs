@@ -3,11 +3,12 @@
 
 use super::Problem;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
+use tracing::field::Empty;
 use tuberry_jobs::Origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,7 +23,11 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let parent = request.headers().get("traceparent").and_then(|parent| parent.to_str().ok());
     let origin = Origin::of_request(id.to_str().unwrap_or_default(), parent);
-    let span = tracing::info_span!("http", %method, route, request_id = origin.request_id, trace_id = origin.trace_id());
+    let span = tracing::info_span!(
+        parent: None, "http", %method, route, request_id = origin.request_id, trace_id = origin.trace_id(), otel.name = Empty, otel.status_code = Empty
+    );
+    let origin = origin.begin(&span, &format!("{method} {route}"));
+    let around = span.clone();
     let handled = async {
         let started = Instant::now();
         let mut response = match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
@@ -31,14 +36,34 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         };
         response.headers_mut().insert(REQUEST_ID, id);
         let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_millis());
+        count(&method, &route, status, started.elapsed());
         if response.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
             tracing::warn!(status, milliseconds, "answered");
         } else {
             tracing::debug!(status, milliseconds, "answered");
         }
         response
     };
-    origin.scope(handled).instrument(span).await
+    origin.scope(handled).instrument(around).await
+}
+
+/// One request, for Prometheus. Methods and routes are of a bounded number: anybody may make up others.
+fn count(method: &Method, route: &str, status: u16, took: Duration) {
+    let method = match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
+    let route = route.to_owned();
+    metrics::counter!("tuberry_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    metrics::histogram!("tuberry_http_request_seconds", "route" => route).record(took);
 }
 
 fn is_sane(id: &HeaderValue) -> bool {

@@ -10,3 +10,4 @@ mod queue_order;
 mod queue_outcomes;
 mod queue_plans;
 mod queue_processes;
+mod retention;

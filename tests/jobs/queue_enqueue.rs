@@ -3,6 +3,7 @@
 use super::queue_kit::*;
 use crate::support::{database, wait_until};
 use std::time::{Duration, Instant};
+use tuberry_jobs::queue::retention::{self, Ended};
 use tuberry_jobs::{enqueue, enqueue_all, enqueue_at, enqueue_in};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -70,7 +71,7 @@ async fn a_unique_key_is_free_again_when_its_scope_ends() {
         }
         assert_eq!(put(&database, &job(2)).await, scope != "ever", "{scope}: the first one is done");
         wait_count(pool, "status in ('Pending', 'Running')", 0, SOON).await;
-        tuberry_jobs::queue::purge(pool, Duration::ZERO, 100).await.unwrap();
+        retention::purge(pool, Ended::Done, Duration::ZERO, 100).await.unwrap();
         assert_eq!(put(&database, &job(3)).await, scope != "ever", "{scope}: all rows are deleted");
         wait_count(pool, "status in ('Pending', 'Running')", 0, SOON).await;
     }

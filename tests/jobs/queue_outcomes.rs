@@ -4,6 +4,7 @@ use super::queue_kit::*;
 use crate::support::{database, wait_until};
 use std::time::Duration;
 use tuberry_jobs::queue::pages::counts;
+use tuberry_jobs::queue::retention::{self, Ended};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -132,9 +133,9 @@ async fn retention_deletes_old_finished_jobs_only() {
     .execute(pool)
     .await
     .unwrap();
-    assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 1).await.unwrap(), 1);
-    assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 10).await.unwrap(), 1);
-    assert_eq!(tuberry_jobs::queue::purge(pool, Duration::from_secs(3600), 10).await.unwrap(), 0);
+    assert_eq!(retention::purge(pool, Ended::Done, Duration::from_secs(3600), 1).await.unwrap(), 1);
+    assert_eq!(retention::purge(pool, Ended::Done, Duration::from_secs(3600), 10).await.unwrap(), 1);
+    assert_eq!(retention::purge(pool, Ended::Done, Duration::from_secs(3600), 10).await.unwrap(), 0);
     assert_eq!(count(pool, "true").await, 2);
     running.stop().await;
 }

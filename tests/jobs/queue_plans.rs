@@ -5,6 +5,7 @@ use crate::support::OwnCluster;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tuberry_jobs::queue::retention::{self, Ended};
 use tuberry_storage::Store;
 
 /// Rows that lie or wait in the table meanwhile.
@@ -82,7 +83,9 @@ async fn the_queues_statements_use_indexes_only_and_few_pages_whatever_lies_besi
         )
         .await;
     }
-    tuberry_jobs::queue::purge(explained.pool(), Duration::from_secs(3600), 1000).await.unwrap();
+    for ended in [Ended::Done, Ended::Dead] {
+        retention::purge(explained.pool(), ended, Duration::from_secs(3600), 1000).await.unwrap();
+    }
     tokio::time::sleep(Duration::from_secs(6)).await; // a sweep, a reaping, heartbeats
     running.stop().await;
     holder.rollback().await.unwrap();

@@ -16,6 +16,7 @@ mod fleet_shares;
 mod fleet_workers;
 mod login;
 mod login_kills;
+mod observability;
 mod proxies;
 mod restrictions;
 mod revoked;

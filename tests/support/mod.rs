@@ -1,6 +1,7 @@
 //! What every test may use: a fresh database, a cluster of its own, real processes of our binary, and waiting with a deadline.
 
 mod clusters;
+mod collector;
 mod databases;
 mod processes;
 pub mod proxy;
@@ -11,6 +12,7 @@ pub mod stack;
 
 pub use self::redis::RedisServer;
 pub use clusters::OwnCluster;
+pub use collector::Collector;
 pub use databases::*;
 pub use processes::{Ended, Process, run};
 pub use socks::Socks;

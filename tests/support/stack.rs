@@ -114,10 +114,10 @@ impl Stack {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
+        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }
-        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(url) = setup.redis {
             environment.push(("REDIS_URL".into(), url));
         }

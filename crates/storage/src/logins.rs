@@ -3,6 +3,7 @@
 use crate::{Error, Result, Tx};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use std::time::Duration;
 use tuberry_domain::login::LoginStage;
 use tuberry_domain::ports::{PasswordProof, StatusEvent};
 use tuberry_domain::{AccountId, ClientId, LoginNumber, ProjectId};
@@ -231,18 +232,21 @@ pub async fn expire_overdue(pool: &PgPool) -> Result<u64> {
     Ok(done.rows_affected())
 }
 
-/// Deletes logins that ended long ago, and their leases.
-pub async fn purge(pool: &PgPool) -> Result<u64> {
-    let done = sqlx::query!(
+/// Deletes at most `limit` logins that ended longer ago than `older_than`, and their leases. Returns how many.
+pub async fn purge(pool: &PgPool, older_than: Duration, limit: u32) -> Result<u64> {
+    let done = sqlx::query_scalar!(
         "with old as (
            delete from personal_telegram_logins where number in (
              select number from personal_telegram_logins
-              where stage in ('completed', 'failed', 'expired', 'cancelled') and updated_at < now() - interval '1 day' limit 500)
-           returning number)
-         delete from personal_telegram_leases l using old where l.class = $1 and l.object = old.number",
-        tuberry_domain::ports::KeyClass::Login as i32
-    )
-    .execute(pool)
-    .await?;
-    Ok(done.rows_affected())
+              where stage in ('completed', 'failed', 'expired', 'cancelled') and updated_at < now() - make_interval(secs => $2)
+              order by updated_at limit $3)
+           returning number),
+         leases as (
+           delete from personal_telegram_leases l using old where l.class = $1 and l.object = old.number)
+         select count(*) as \"gone!\" from old",
+        tuberry_domain::ports::KeyClass::Login as i32,
+        older_than.as_secs_f64(),
+        i64::from(limit)
+    );
+    Ok(done.fetch_one(pool).await?.unsigned_abs())
 }

@@ -3,6 +3,7 @@
 use crate::{Error, Result, Store, Tx};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use std::time::Duration;
 use tuberry_domain::content::Attachment;
 use tuberry_domain::ports::BotToken;
 use tuberry_domain::text::FormattedText;
@@ -176,24 +177,25 @@ pub async fn part_not_sent(pool: &PgPool, message: MessageId, part: i32, attempt
     Ok(())
 }
 
-/// The part stands in the topic as `sent`. With the `last` part the message is delivered.
-pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: BotMessageId, last: bool) -> Result<()> {
-    sqlx::query!(
+/// The part stands in the topic as `sent`. With the `last` part the message is delivered: how long after it had been stored.
+pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: BotMessageId, last: bool) -> Result<Option<Duration>> {
+    let age = sqlx::query_scalar!(
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = $3 where message_id = $1 and part = $2)
          update messages set status = case when $4 then 'delivered'::messagestatus else status end,
                 telegram_message_id = coalesce(telegram_message_id, $3::text),
                 delivered_at = case when $4 then now() at time zone 'utc' else delivered_at end,
                 retries = (select coalesce(max(attempts), 1) - 1 from personal_telegram_parts where message_id = $1)
-          where id = $1",
+          where id = $1
+         returning case when $4 then (select extract(epoch from clock_timestamp() - o.created_at)::float8
+                                        from personal_telegram_messages o where o.message_id = $1) end as age",
         message.0,
         part,
         sent.0,
         last
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
+    );
+    let age = age.fetch_optional(pool).await?.flatten();
+    Ok(age.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
 /// The message cannot be shown; `reason` for the portal.

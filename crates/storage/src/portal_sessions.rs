@@ -2,6 +2,7 @@
 
 use crate::users::{ActiveUser, Role};
 use crate::{Result, Store};
+use sqlx::PgPool;
 use std::time::Duration;
 use tuberry_domain::{ClientId, UserId};
 
@@ -60,8 +61,11 @@ pub async fn end_others(store: &Store, user: UserId, but: &[u8; 32]) -> Result<(
     Ok(())
 }
 
-/// Deletes sessions that have ended.
-pub async fn purge(store: &Store) -> Result<()> {
-    sqlx::query!("delete from portal_sessions where ends_at < now()").execute(store.pool()).await?;
-    Ok(())
+/// Deletes at most `limit` sessions that have ended. Returns how many.
+pub async fn purge(pool: &PgPool, limit: u32) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from portal_sessions where id in (select id from portal_sessions where ends_at < now() order by ends_at limit $1)",
+        i64::from(limit)
+    );
+    Ok(gone.execute(pool).await?.rows_affected())
 }

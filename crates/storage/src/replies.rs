@@ -3,6 +3,7 @@
 use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use std::time::Duration;
 use tuberry_domain::intake::Peer;
 use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::text::{Entity, FormattedText};
@@ -240,8 +241,17 @@ pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: Optio
     Ok(())
 }
 
-/// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in. True: the title has to change.
-pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<bool> {
+/// What follows from a delivery.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Delivery {
+    /// The title has to change.
+    pub answered: bool,
+    /// How long after the reply had been accepted. `None`: it had been delivered already.
+    pub age: Option<Duration>,
+}
+
+/// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in.
+pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<Delivery> {
     let done = sqlx::query!(
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
@@ -250,13 +260,15 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
          update messages m set status = 'delivered', source_message_id = coalesce($3::bigint::text, m.source_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
            from personal_telegram_messages o
-          where m.id = $1 and o.message_id = $1 and m.status <> 'delivered' returning o.dialog_id, o.account_id",
+          where m.id = $1 and o.message_id = $1 and m.status <> 'delivered'
+         returning o.dialog_id, o.account_id, extract(epoch from clock_timestamp() - o.created_at)::float8 as age",
         message.0,
         part,
         sent.map(|id| i64::from(id.0))
     )
     .fetch_optional(tx.conn())
     .await?;
+    let age = done.as_ref().and_then(|row| row.age);
     if let Some(row) = done {
         tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "delivered", None));
     }
@@ -277,7 +289,8 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
     )
     .execute(tx.conn())
     .await?;
-    Ok(answered.rows_affected() == 1)
+    let age = age.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+    Ok(Delivery { answered: answered.rows_affected() == 1, age })
 }
 
 /// The reply cannot be delivered; `reason` in Russian. False: it had ended already.

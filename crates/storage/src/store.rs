@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 use tuberry_domain::ports::{StatusEvent, StatusEvents};
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
@@ -140,7 +141,8 @@ impl Store {
 
     /// Begins a transaction, in which jobs are enqueued with the reason for them.
     pub async fn begin(&self) -> Result<Tx> {
-        let inner = self.pool.begin().await?;
+        // The time until there is a connection shows here.
+        let inner = self.pool.begin().instrument(span("db.begin")).await?;
         let (wake_ups, sink) = (self.wake_ups.clone(), self.events.clone());
         Ok(Tx { inner, wake: Pending::default(), wake_ups, events: Vec::new(), sink })
     }
@@ -176,13 +178,19 @@ impl Tx {
 
     /// Commits, then wakes the queue and tells of what changed. A process killed in between delays its jobs until the next sweep (5 s at most).
     pub async fn commit(self) -> Result<()> {
-        self.inner.commit().await?;
+        self.inner.commit().instrument(span("db.commit")).await?;
         self.wake_ups.send(self.wake);
         if let Some(sink) = self.sink {
             self.events.into_iter().for_each(|event| sink.note(event));
         }
         Ok(())
     }
+}
+
+/// A step of what runs now; what nobody asked for is no trace. Below the log's usual level: without a collector it costs nothing.
+fn span(name: &'static str) -> Span {
+    let cause = Span::current();
+    if cause.is_disabled() { Span::none() } else { tracing::debug_span!(parent: &cause, "db", otel.name = name) }
 }
 
 /// Begins a transaction for reading what people look at: its plans fit its filters, and no statement takes longer than people wait (5 s).

@@ -2,9 +2,11 @@
 //! [`bot_api`] is the managing bot's side (HTTP). Nothing here knows the database or the queue.
 
 pub mod bot_api;
+mod calls;
 pub mod mtproto;
 
 pub use bot_api::HttpBotApi;
+pub use calls::describe_metrics;
 pub use mtproto::{
     AccountLink, Application, Calls, Device, Intake, IntakeError, LinkStart, LinkStatus, MtprotoLogins, Network, Timings,
 };

@@ -1,10 +1,9 @@
-//! What people, other jobs and retention do to jobs: cancel, retry, run now, delete, pause. What a person does leaves an audit row in the same
+//! What people and other jobs do to jobs: cancel, retry, run now, delete, pause. What a person does leaves an audit row in the same
 //! transaction.
 
 use super::pages::Filter;
 use serde::Serialize;
 use sqlx::PgPool;
-use std::time::Duration;
 use tuberry_domain::{AccountId, ClientId, UserId};
 use tuberry_storage::{Result, Store, Tx};
 
@@ -224,12 +223,4 @@ async fn audit(
     .execute(tx.conn())
     .await?;
     Ok(())
-}
-
-/// Deletes at most `limit` jobs that were done or dead for longer than `older_than`, the oldest first. Returns how many.
-pub async fn purge(pool: &PgPool, older_than: Duration, limit: u32) -> Result<u64> {
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    let gone =
-        sqlx::query_scalar!(r#"select queue.purge($1, $2) as "gone!""#, older_than.as_secs_f64(), limit).fetch_one(pool).await?;
-    Ok(gone.unsigned_abs())
 }

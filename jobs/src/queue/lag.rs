@@ -28,7 +28,8 @@ pub async fn fingerprint(pool: &PgPool) -> Result<String> {
     let print = sqlx::query_scalar!(
         r#"select concat_ws(' ',
                   pg_sequence_last_value(pg_get_serial_sequence('apalis.jobs', 'seq')::regclass),
-                  (select max(j.done_at) from apalis.jobs j where j.status in ('Done', 'Killed', 'Failed')),
+                  (select max(j.done_at) from apalis.jobs j where j.status = 'Done'),
+                  (select max(j.done_at) from apalis.jobs j where j.status in ('Killed', 'Failed')),
                   (select count(*) from apalis.jobs j where j.status = 'Running'),
                   (select max(j.lock_at) from apalis.jobs j where j.status = 'Running'),
                   (select concat_ws(' ', sum(t.done), sum(t.retried), sum(t.snoozed), sum(t.dead), sum(t.lost)) from queue.throughput t

@@ -5,12 +5,14 @@
 //!   `listener`), all by the functions of migration 0002 (`statements`).
 //! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
 //! - `board` is apalis' own page over the table.
-//! - [`control`] is for operators, other jobs and retention; [`pages`], [`audits`] and [`lag`] are what people see.
+//! - [`control`] is for operators and other jobs, [`retention`] for the clock; [`pages`], [`audits`] and [`lag`] are what people see, [`meters`] and
+//!   [`census`] what Prometheus does.
 
 pub mod audits;
 mod backend;
 mod board;
 mod buffer;
+pub mod census;
 mod connection;
 pub mod control;
 mod engine;
@@ -21,8 +23,10 @@ mod hot;
 pub mod lag;
 mod lease;
 mod listener;
+pub mod meters;
 mod migrate;
 pub mod pages;
+pub mod retention;
 mod runner;
 mod service;
 mod slots;
@@ -30,7 +34,7 @@ mod statements;
 mod tally;
 
 pub use board::board;
-pub use control::{cancel_waiting, purge};
+pub use control::cancel_waiting;
 pub use handle::{Config, LEASE, Queue, Statistics};
 pub use migrate::migrate;
 pub use runner::Runner;

@@ -152,7 +152,7 @@ pub struct Detailed {
 }
 
 /// How many jobs of one kind are where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KindCounts {
     /// [`crate::Job::KIND`] as it stands in the rows.
     #[schema(example = "mirror-message")]
@@ -401,8 +401,11 @@ pub async fn throughput(
                   sum(retried)::bigint as "retried!", sum(snoozed)::bigint as "snoozed!", sum(dead)::bigint as "dead!", sum(lost)::bigint as "lost!"
              from (select kind, minute, done, retried, snoozed, dead, lost from queue.throughput where $1::int is null and minute >= $2
                    union all
-                   select job_type, done_at, (status = 'Done')::int, 0, 0, (status <> 'Done')::int, 0 from apalis.jobs
-                    where $1::int is not null and client_id = $1 and status in ('Done', 'Killed', 'Failed') and done_at >= $2) t
+                   select job_type, done_at, 1, 0, 0, 0, 0 from apalis.jobs
+                    where $1::int is not null and client_id = $1 and status = 'Done' and done_at >= $2
+                   union all
+                   select job_type, done_at, 0, 0, 0, 1, 0 from apalis.jobs
+                    where $1::int is not null and client_id = $1 and status in ('Killed', 'Failed') and done_at >= $2) t
             group by 1, 2 order by 2, 1"#,
         client.map(|client| client.0),
         since,

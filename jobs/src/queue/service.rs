@@ -3,6 +3,7 @@
 use super::buffer::SharedLease;
 use super::handle::Shared;
 use super::lease::{Lease, Outcome};
+use super::meters::Runs;
 use crate::job::{Job, JobError};
 use crate::origin::Origin;
 use apalis_core::error::BoxDynError;
@@ -13,20 +14,22 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 /// The service of one kind's apalis worker.
 pub(super) struct JobService<C, J> {
     context: Arc<C>,
     shared: Arc<Shared>,
+    runs: Runs,
     job: PhantomData<fn() -> J>,
 }
 
-impl<C, J> JobService<C, J> {
+impl<C, J: Job<C>> JobService<C, J> {
     pub(super) fn new(context: Arc<C>, shared: Arc<Shared>) -> Self {
-        Self { context, shared, job: PhantomData }
+        Self { context, shared, runs: Runs::of(J::KIND), job: PhantomData }
     }
 }
 
@@ -64,9 +67,11 @@ impl<C: Send + Sync + 'static, J: Job<C>> tower::Service<Task<Vec<u8>>> for JobS
             .boxed();
         }
         lease.started.store(true, Ordering::SeqCst);
-        let context = self.context.clone();
+        let (context, runs) = (self.context.clone(), self.runs.clone());
         async move {
+            let began = Instant::now();
             let ended = run::<C, J>(&lease, payload, context, lost).await;
+            runs.ended(began.elapsed(), matches!(ended, Ok(Ok(()))).then_some(lease.attempts + 1));
             settle::<C, J>(&lease, ended)
         }
         .boxed()
@@ -94,16 +99,20 @@ async fn run<C: Send + Sync + 'static, J: Job<C>>(
     let entered = lease.shared.enter(&lease.id);
     let origin = Origin::from_metadata(&lease.metadata).unwrap_or_else(Origin::fresh);
     let span = tracing::info_span!(
+        parent: None,
         "job",
         kind = J::KIND,
         id = %lease.id,
         attempt = lease.attempts + 1,
         request_id = origin.request_id,
-        trace_id = origin.trace_id()
+        trace_id = origin.trace_id(),
+        otel.name = Empty,
+        otel.status_code = Empty
     );
+    let origin = origin.begin(&span, &format!("job.{}", J::KIND));
     // A task of its own: a panic stays there, and handlers use all threads.
-    let mut handler = Handler(tokio::spawn(origin.scope(async move { job.run(&context).await }).instrument(span)));
-    tokio::select! {
+    let mut handler = Handler(tokio::spawn(origin.scope(async move { job.run(&context).await }).instrument(span.clone())));
+    let ended = tokio::select! {
         joined = &mut handler.0 => match joined {
             Ok(result) => Ok(result),
             Err(error) => match error.try_into_panic() {
@@ -116,7 +125,11 @@ async fn run<C: Send + Sync + 'static, J: Job<C>>(
         () = tokio::time::sleep(J::POLICY.timeout) => Err(Broken::Timeout),
         _ = lost.changed() => Err(Broken::LeaseLost),
         () = entered.asked_to_end.cancelled() => Err(Broken::Cancelled),
+    };
+    if !matches!(ended, Ok(Ok(()) | Err(JobError::Snooze(_)))) {
+        span.record("otel.status_code", "ERROR");
     }
+    ended
 }
 
 fn settle<C, J: Job<C>>(lease: &Lease, ended: Result<Result<(), JobError>, Broken>) -> Result<(), BoxDynError> {

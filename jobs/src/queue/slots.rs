@@ -1,6 +1,7 @@
 //! How many jobs of a kind to claim: as many as may run, and while workers starve between two steps, some ahead.
 
 use super::buffer::KindBuffer;
+use super::meters;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,13 @@ pub(super) struct Kind {
     ahead: usize,
     /// The last step brought all that it was asked for.
     full: bool,
+    /// How long jobs waited until they were claimed.
+    pub waits: metrics::Histogram,
 }
 
 impl Kind {
     pub(super) fn new(buffer: Arc<KindBuffer>) -> Self {
-        Self { buffer, stale: false, asked: 0, ahead: 0, full: false }
+        Self { waits: meters::waits(buffer.kind), buffer, stale: false, asked: 0, ahead: 0, full: false }
     }
 
     /// How many more jobs have room here, if steps on their way bring all that they asked for.

@@ -17,6 +17,18 @@ pub enum KeyClass {
     Bridge = 7105,
 }
 
+impl KeyClass {
+    /// In a word, for counting.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Login => "login",
+            Self::Bot => "bot",
+            Self::Bridge => "bridge",
+        }
+    }
+}
+
 /// The right to use one key: advisory lock and lease row, fenced by `epoch`. Every write made on the strength of it checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {

@@ -34,6 +34,23 @@ const NO_ACCESS: [&str; 13] = [
     "user is deactivated",
 ];
 
+/// One of a few words, for counting.
+pub(super) fn class(error: &BotError) -> &'static str {
+    match error {
+        BotError::RetryAfter(_) => "retry_after",
+        BotError::TopicNotFound => "topic_not_found",
+        BotError::TopicClosed => "topic_closed",
+        BotError::NotModified => "not_modified",
+        BotError::MessageNotFound => "message_not_found",
+        BotError::Migrated(_) => "migrated",
+        BotError::NoAccess(_) => "no_access",
+        BotError::Conflict(_) => "conflict",
+        BotError::Refused(_) => "refused",
+        BotError::Unavailable(_) => "unavailable",
+        BotError::Lost(_) => "lost",
+    }
+}
+
 /// What an answer with `ok: false` means.
 pub(super) fn refusal(code: u16, description: &str, parameters: &ResponseParameters) -> BotError {
     if let Some(chat) = parameters.migrate_to_chat_id {

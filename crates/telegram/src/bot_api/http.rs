@@ -2,11 +2,13 @@
 //! that carry them may be shown.
 
 use super::answer::Envelope;
-use super::error::refusal;
+use super::error::{class, refusal};
+use crate::calls::{Call, Interface};
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
+use tracing::Instrument;
 use tuberry_domain::ports::{BotError, BotToken};
 use zeroize::Zeroizing;
 
@@ -48,14 +50,14 @@ impl HttpBotApi {
     }
 
     /// A call whose answer says no more than that it was done.
-    pub(super) async fn order(&self, bot: &BotToken, method: &str, parameters: &Value) -> Result<(), BotError> {
+    pub(super) async fn order(&self, bot: &BotToken, method: &'static str, parameters: &Value) -> Result<(), BotError> {
         self.call::<Value>(bot, method, parameters).await.map(drop)
     }
 
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         bot: &BotToken,
-        method: &str,
+        method: &'static str,
         parameters: &Value,
     ) -> Result<T, BotError> {
         self.call_for(bot, method, parameters, Duration::ZERO).await
@@ -65,7 +67,20 @@ impl HttpBotApi {
     pub(super) async fn call_for<T: DeserializeOwned>(
         &self,
         bot: &BotToken,
-        method: &str,
+        method: &'static str,
+        parameters: &Value,
+        wait: Duration,
+    ) -> Result<T, BotError> {
+        let call = Call::begin(Interface::Bots, method);
+        let answer = self.exchange(bot, method, parameters, wait).instrument(call.span()).await;
+        call.end(answer.as_ref().map_or_else(class, |_| "ok"));
+        answer
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        bot: &BotToken,
+        method: &'static str,
         parameters: &Value,
         wait: Duration,
     ) -> Result<T, BotError> {

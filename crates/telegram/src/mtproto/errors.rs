@@ -23,6 +23,27 @@ pub(crate) enum WireError {
 }
 
 impl WireError {
+    /// One of a few words, for counting.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::NotConnected(_) => "not_connected",
+            Self::Lost(_) => "lost",
+            Self::Proxy(_) => "proxy",
+            Self::KeyUnknown => "key_unknown",
+            Self::Rpc(error) => match error.code {
+                _ if error.name.ends_with("_WAIT") => "flood_wait",
+                303 => "migrate",
+                400 => "bad_request",
+                401 => "unauthorized",
+                403 => "forbidden",
+                406 => "not_acceptable",
+                420 => "flood",
+                500.. => "server",
+                _ => "other",
+            },
+        }
+    }
+
     /// The account's terminal problem that this tells of.
     pub(crate) fn account_problem(&self) -> Option<AccountProblem> {
         match self {

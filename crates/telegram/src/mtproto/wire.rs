@@ -4,6 +4,7 @@ use super::errors::WireError;
 use super::network::Network;
 use super::session::HeldSession;
 use super::socks;
+use crate::calls::{Call, Interface};
 use grammers_mtsender::{InvocationError, SenderPool, SenderPoolHandle};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{Deserializable, RemoteCall, Serializable, functions};
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use tuberry_domain::Proxy;
 use tuberry_domain::account::AccountTrouble;
 
@@ -47,12 +49,21 @@ pub(crate) struct Wire {
 impl Caller {
     /// One call, with its time limit.
     pub(crate) async fn call<R: RemoteCall>(&self, request: &R, limit: Duration) -> Result<R::Return, WireError> {
-        let body = match timeout(limit, self.handle.raw_invoke_in_dc(self.dc, request.to_bytes())).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(WireError::Lost(format!("no answer within {limit:?}"))),
+        let request = request.to_bytes();
+        let call = Call::begin(Interface::Mtproto, method_of(&request));
+        let answer = match timeout(limit, self.handle.raw_invoke_in_dc(self.dc, request)).instrument(call.span()).await {
+            Ok(Ok(body)) => R::Return::from_bytes(&body).map_err(|error| InvocationError::from(error).into()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(WireError::Lost(format!("no answer within {limit:?}"))),
         };
-        R::Return::from_bytes(&body).map_err(|error| InvocationError::from(error).into())
+        call.end(answer.as_ref().map_or_else(WireError::class, |_| "ok"));
+        answer
     }
+}
+
+/// The method's name in Telegram's schema, by the number that every request begins with.
+fn method_of(request: &[u8]) -> &'static str {
+    request.first_chunk().map_or("(empty)", |number| grammers_tl_types::name_for_id(u32::from_le_bytes(*number)))
 }
 
 impl Wire {

@@ -265,10 +265,10 @@ impl Engine {
                 self.outgoing.insert(&wake_up(&kind, &lane, priority, floor));
             }
         }
-        self.deliver(stepped.claimed);
+        self.deliver(stepped.claimed, stepped.clock);
     }
 
-    fn deliver(&mut self, rows: Vec<ClaimedRow>) {
+    fn deliver(&mut self, rows: Vec<ClaimedRow>, clock: Option<DateTime<Utc>>) {
         Shared::count(&self.shared.statistics.claimed, rows.len() as u64);
         let mut by_kind: HashMap<&'static str, Vec<ClaimedRow>> = HashMap::new();
         for row in rows {
@@ -280,6 +280,9 @@ impl Engine {
         for (kind, mut rows) in by_kind {
             rows.sort_by_key(|row| (Reverse(row.priority), row.run_at));
             let Some(kind) = self.kinds.get_mut(kind) else { continue };
+            for waited in rows.iter().filter_map(|row| (clock? - row.run_at).to_std().ok()) {
+                kind.waits.record(waited);
+            }
             // An account may have gone while the step was on its way: a lease that is dropped gives itself back.
             let mut claimed: Vec<Claimed> = rows
                 .into_iter()
