@@ -22,9 +22,13 @@ for tool in cc ld; do
 done
 scripts/postgres-bin.sh >/dev/null 2>&1 || packages+=(postgresql)
 command -v redis-server >/dev/null || packages+=(redis-server)
-# The portal is tested in a real browser.
+# The portal is tested in a real browser, and judged there by axe-core of npm.
 command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
 command -v chromedriver >/dev/null || packages+=(chromium-driver)
+npm=target/npm
+locked=tests/web/package-lock.json
+npm_is_current() { [[ -f $npm/node_modules/axe-core/axe.min.js ]] && cmp -s "$locked" "$npm/package-lock.json"; }
+npm_is_current || command -v npm >/dev/null || packages+=(npm)
 venv=target/venv
 requirements=scripts/requirements.txt
 venv_is_current() { [[ -x $venv/bin/python ]] && cmp -s "$requirements" "$venv/requirements.txt"; }
@@ -64,4 +68,12 @@ if ! venv_is_current; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"
   cp "$requirements" "$venv/requirements.txt"
+fi
+
+if ! npm_is_current; then
+  echo "setup: $npm with axe-core of npm (it judges the portal's pages)" >&2
+  rm -rf "$npm"
+  mkdir -p "$npm"
+  cp tests/web/package.json "$locked" "$npm/"
+  npm ci --prefix "$npm" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 fi

@@ -12,6 +12,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tuberry_storage::users::Role;
@@ -24,8 +25,15 @@ static TURN: Semaphore = Semaphore::const_new(1);
 const START: Duration = Duration::from_secs(90);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The widths that pages are looked at.
-const WIDTHS: [u32; 2] = [360, 1920];
+/// How pages are looked at: width, scheme, and whether axe judges them there (its colours depend on the scheme, its layout on the width).
+const LOOKS: [(u32, &str, bool); 5] =
+    [(360, "light", false), (360, "dark", true), (1280, "light", true), (1280, "dark", false), (1920, "light", false)];
+
+/// A judge of accessibility that we did not write; `scripts/setup.sh` installs it.
+static AXE: LazyLock<String> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; run make setup", path.display()))
+});
 
 pub struct Browser {
     client: Client,
@@ -143,25 +151,43 @@ impl Browser {
         self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap()
     }
 
-    /// Screenshots at each width in both schemes, into `target/screenshots`. No page may be wider than the screen, or larger than 60 kB, or have
-    /// failed.
+    /// Screenshots of the page as people see it ([`LOOKS`]), into `target/screenshots`. No page may be wider than the screen, keep somebody out, be
+    /// larger than 60 kB, or have failed.
     pub async fn shoot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        for width in WIDTHS {
-            for scheme in ["light", "dark"] {
-                self.look(width, scheme).await;
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let wide = self.value("document.documentElement.scrollWidth").await;
-                assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} scrolls sideways at {width} px: {wide} px");
-                let picture = self.client.screenshot().await.unwrap();
-                std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+        for (width, scheme, judged) in LOOKS {
+            self.look(width, scheme).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let wide = self.value("document.documentElement.scrollWidth").await;
+            assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} scrolls sideways at {width} px: {wide} px");
+            let picture = self.client.screenshot().await.unwrap();
+            std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+            if judged {
+                self.assert_accessible(&format!("{name}, {scheme}")).await;
             }
         }
         self.look(1200, "light").await;
         let size = self.client.source().await.unwrap().len();
         assert!(size < 60_000, "{name} has {size} bytes");
         self.assert_no_errors().await;
+    }
+
+    /// axe finds nothing serious or critical. It is injected by the driver: the pages' policy would refuse it.
+    async fn assert_accessible(&self, what: &str) {
+        self.client.execute(&AXE, Vec::new()).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1];
+                   axe.run(document, { resultTypes: ['violations'] }).then(
+                     (result) => done({ rules: result.passes.length, violations: result.violations.map((violation) => ({
+                       impact: violation.impact, rule: violation.id, help: violation.help,
+                       places: violation.nodes.map((node) => `${node.target} ${node.failureSummary}`) })) }),
+                     (error) => done({ error: String(error) }))";
+        let result = self.client.execute_async(run, Vec::new()).await.unwrap();
+        assert!(result["rules"].as_u64() > Some(5), "{what}: axe did not look: {result}");
+        let violations = result["violations"].as_array().unwrap().iter();
+        let bad: Vec<&Value> =
+            violations.filter(|violation| matches!(violation["impact"].as_str(), Some("serious" | "critical"))).collect();
+        assert!(bad.is_empty(), "{what}: {bad:#?}");
     }
 
     async fn look(&self, width: u32, scheme: &str) {
