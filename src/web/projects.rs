@@ -1,19 +1,41 @@
 //! `/client`: the tenant's projects.
 
-use super::layout;
 use super::visitor::Cabinet;
+use super::{layout, parts};
 use crate::http::AppState;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use serde::Deserialize;
+use tuberry_domain::ProjectId;
 use tuberry_storage::cabinet::{self, ProjectCard};
 
-pub(super) async fn list(State(state): State<AppState>, cabinet: Cabinet) -> Response {
+/// Projects on one page.
+const PAGE: usize = 40;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// The last project of the page before.
+    cursor: String,
+}
+
+pub(super) async fn list(
+    State(state): State<AppState>,
+    cabinet: Cabinet,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
     let visitor = &cabinet.visitor;
-    let projects = match cabinet::projects(state.store.pool(), cabinet.client, None).await {
+    let after = asked.ok().and_then(|Query(asked)| parts::row_id(&asked.cursor)).map(ProjectId);
+    let mut projects = match cabinet::projects(state.store.pool(), cabinet.client, None).await {
         Ok(projects) => projects,
         Err(error) => return layout::outage(visitor.language, &error),
     };
+    projects.retain(|project| after.is_none_or(|after| project.id > after));
+    let more = projects.len() > PAGE;
+    projects.truncate(PAGE);
+    let next = projects.last().filter(|_| more).map(|last| format!("/client?cursor={}", last.id));
     let text = |id: &str| visitor.text(id);
     layout::page(
         visitor,
@@ -32,6 +54,12 @@ pub(super) async fn list(State(state): State<AppState>, cabinet: Cabinet) -> Res
                 }
             }
             ul.cards { @for project in &projects { li { (card(&cabinet, project)) } } }
+            @if after.is_some() || next.is_some() {
+                nav.row.pages aria-label=(text("pages")) {
+                    @if after.is_some() { a.button #first href="/client" { (text("to-first")) } }
+                    @if let Some(next) = &next { a.button #more href=(next) { (text("show-more")) } }
+                }
+            }
         },
     )
     .into_response()

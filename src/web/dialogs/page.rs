@@ -73,7 +73,7 @@ pub(in crate::web) async fn show(
                             p.pages { a.button #older href={ (here) "?cursor=" (older) } { (text("older-messages")) } }
                         }
                         @if messages.is_empty() { p.muted { (text("no-messages")) } }
-                        ol.messages { @for message in messages[..fits].iter().rev() { (bubble(visitor, message)) } }
+                        ol.messages { @for message in messages[..fits].iter().rev() { (bubble(visitor, head.many, message)) } }
                         @if before.is_some() { p.pages { a.button #newest href=(here) { (text("newest-messages")) } } }
                     }
                 }
@@ -146,7 +146,8 @@ fn blocked(visitor: &Visitor, head: &DialogHead) -> Markup {
     }
 }
 
-fn bubble(visitor: &Visitor, message: &DialogMessage) -> Markup {
+/// `many`: several people may write there, so that an incoming message says who did.
+fn bubble(visitor: &Visitor, many: bool, message: &DialogMessage) -> Markup {
     let outgoing = message.direction == "personal_telegram_out";
     let failed = message.status == "failed";
     let (author, state) = match (outgoing, message.status.as_str()) {
@@ -160,7 +161,10 @@ fn bubble(visitor: &Visitor, message: &DialogMessage) -> Markup {
     };
     html! {
         li.message.out[outgoing].failed[failed] data-id=(message.id) {
-            span.unseen { (visitor.text(author)) ": " }
+            @match message.sender.as_deref().filter(|sender| many && !outgoing && !sender.trim().is_empty()) {
+                Some(sender) => strong.small { (sender) },
+                None => span.unseen { (visitor.text(author)) ": " },
+            }
             span.text { (message.body) }
             span.muted.small { (parts::ago(message.created_at)) " · " (visitor.text(state)) }
             @if let Some(error) = &message.error { span.error.small { (error) } }
@@ -174,7 +178,7 @@ mod tests {
 
     fn head(group: &str, topic: &str) -> DialogHead {
         let (group, topic) = (Some(group.to_owned()), Some(topic.to_owned()));
-        DialogHead { name: None, username: None, project: None, account: None, waiting: false, group, topic }
+        DialogHead { name: None, username: None, project: None, account: None, waiting: false, many: false, group, topic }
     }
 
     #[test]

@@ -250,6 +250,18 @@ connect-needs-group = Choose the bot's working group first: then accounts can be
 open-settings = Open the settings
 no-accounts = No accounts yet
     .help = Connect an employee's personal Telegram account by QR code: customers' messages will appear as topics of the working group.
+search-account = Name, @username or phone
+only-trouble = Only those with remarks
+no-accounts-found = Nothing found
+    .help = Change the filter, or show everything.
+all-accounts = All accounts of the project: { $count }
+proxy-title = The account’s proxy
+proxy-now = Now
+proxy-address = Address of a SOCKS5 proxy
+proxy-help = The account will reach Telegram through this proxy only. Login and password are stored encrypted and never shown again.
+proxy-saved = The proxy is saved, the account connects anew
+proxy-removed = The proxy is gone, the account connects anew
+remove-proxy = Remove the proxy
 phone = Phone
 telegram-id = Telegram ID
 last-activity = Last active
@@ -303,6 +315,8 @@ time-left = Time left
 account-connected = Account connected
 
 # Settings
+other-projects = Other projects
+all-projects = All projects
 project-name = Name
 project-description = Description
 bot-and-group = Bot and working group

@@ -251,6 +251,18 @@ connect-needs-group = Чтобы подключать аккаунты, снач
 open-settings = Открыть настройки
 no-accounts = Аккаунтов пока нет
     .help = Подключите личный Telegram-аккаунт сотрудника по QR-коду: сообщения клиентов появятся темами в рабочей группе.
+search-account = Имя, @имя пользователя или телефон
+only-trouble = Только с замечаниями
+no-accounts-found = Ничего не найдено
+    .help = Измените или сбросьте фильтр.
+all-accounts = Все аккаунты проекта: { $count }
+proxy-title = Прокси аккаунта
+proxy-now = Сейчас
+proxy-address = Адрес прокси SOCKS5
+proxy-help = Аккаунт будет соединяться с Telegram только через этот прокси. Логин и пароль хранятся зашифрованными и больше нигде не показываются.
+proxy-saved = Прокси сохранён, аккаунт соединяется заново
+proxy-removed = Прокси убран, аккаунт соединяется заново
+remove-proxy = Убрать прокси
 phone = Телефон
 telegram-id = Telegram ID
 last-activity = Активность
@@ -304,6 +316,8 @@ time-left = Осталось
 account-connected = Аккаунт подключён
 
 # Настройки
+other-projects = Другие проекты
+all-projects = Все проекты
 project-name = Название
 project-description = Описание
 bot-and-group = Бот и рабочая группа
