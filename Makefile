@@ -5,7 +5,7 @@ export CARGO_TERM_COLOR ?= auto
 # A server on the machine is none of our business: tests and demo bring their own.
 unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
-.PHONY: demo test chaos check audit bench bench-queue bench-fleet setup fmt clippy floors doc
+.PHONY: demo test chaos screenshots check audit bench bench-queue bench-fleet setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
 demo: setup
@@ -53,6 +53,10 @@ audit:
 	cargo deny check bans licenses sources
 	@if cargo deny fetch db; then cargo deny check advisories; \
 	else echo "advisories: NOT checked, their database (RustSec's, on GitHub) cannot be reached" >&2; fi
+
+## The pictures of the README, docs/screenshots/*.png.
+screenshots: setup
+	cargo test --locked --test integration -- --ignored --exact web::readme::pictures_of_the_readme
 
 ## Installs what is missing, or says what to install.
 setup:

@@ -5,7 +5,7 @@ mod telegram;
 
 pub use telegram::{Application, Telegram};
 
-use crate::http::DemoOwner;
+use crate::http::Demo;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct Settings {
     /// `BOARD_LISTEN`: address of the queue's board; without it there is none.
     pub board_listen: Option<SocketAddr>,
     /// `DEMO_OWNER`, «address password»: whom the sign-in page invites; only beside a simulator.
-    pub demo_owner: Option<DemoOwner>,
+    pub demo: Option<Demo>,
     /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
     pub worker_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
@@ -155,7 +155,7 @@ impl Settings {
         let webhook_base_url = environment.http_url("WEBHOOK_BASE_URL")?.as_ref().map(without_slash);
         let telegram = Telegram::read(&environment)?;
         Ok(Self {
-            demo_owner: demo_owner(&environment).filter(|_| telegram.simulator.is_some()),
+            demo: demo(&environment, telegram.simulator.clone()),
             database: Database::read(variable)?,
             redis_url: environment.text("REDIS_URL").map(Secret::new),
             jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
@@ -189,10 +189,10 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn demo_owner(environment: &Environment<'_>) -> Option<DemoOwner> {
+fn demo(environment: &Environment<'_>, simulator: Option<String>) -> Option<Demo> {
     let owner = environment.text("DEMO_OWNER")?;
     let (email, password) = owner.split_once(' ')?;
-    Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
+    Some(Demo { email: email.to_owned(), password: password.to_owned(), simulator: simulator? })
 }
 
 fn bot_updates(environment: &Environment<'_>, webhook_base: bool) -> Result<BotUpdates, Refused> {

@@ -49,6 +49,10 @@ pub(super) fn window(visitor: &Visitor, lifetime: Duration) -> Markup {
                 }
                 p.says #login-says data-in="waiting ready scanned password checking" role="status" aria-live="polite" data-waiting=(text("login-waiting")) data-ready=(text("login-ready"))
                        data-scanned=(text("login-scanned")) data-password=(text("login-password")) data-checking=(text("login-checking")) {}
+                @if let Some(simulator) = &visitor.simulator {
+                    a.button.primary #login-phone href=(simulator) target="simulator" data-in="ready" hidden { (text("demo-scan")) }
+                    p.hint data-in="ready" hidden { (text("demo-scan.help")) }
+                }
                 ol.steps data-in="waiting ready" {
                     li { (text("login-step-1")) }
                     li { (text("login-step-2")) }

@@ -46,6 +46,7 @@ pub(super) async fn list(
                 h1 { (text("projects")) }
                 @if visitor.may_change() { a.button href="/client/settings#new-project" { (text("new-project")) } }
             }
+            @if visitor.simulator.is_some() { (tour(&cabinet)) }
             @if projects.is_empty() {
                 section.card.empty {
                     h2 { (text("no-projects")) }
@@ -63,6 +64,17 @@ pub(super) async fn list(
         },
     )
     .into_response()
+}
+
+/// What to try in a demo.
+fn tour(cabinet: &Cabinet) -> Markup {
+    let text = |id: &str| cabinet.visitor.text(id);
+    html! {
+        section.card aria-labelledby="tour-title" {
+            h2 #tour-title { (text("tour")) }
+            ol.says { @for step in ["tour-connect", "tour-write", "tour-answer", "tour-watch"] { li { (text(step)) } } }
+        }
+    }
 }
 
 fn card(cabinet: &Cabinet, project: &ProjectCard) -> Markup {

@@ -1,8 +1,8 @@
 //! `/client/settings`: projects with their bots, working groups and first accounts. Its forms are calls of the REST interface (`assets/forms.js`).
 //! Of a tenant with many projects the first ones stand there whole, or that of `?project=`; the others as links.
 
-use super::project::{changes, connect};
 use super::accounts::Found;
+use super::project::{changes, connect};
 use super::visitor::Cabinet;
 use super::{accounts, layout, login, parts, projects};
 use crate::http::AppState;

@@ -46,6 +46,11 @@ pub struct Browser {
 impl Browser {
     /// A browser that prefers Russian, before the stack's portal.
     pub async fn start(stack: &Stack) -> Self {
+        Self::before(stack.url()).await
+    }
+
+    /// The same before a portal anywhere.
+    pub async fn before(base: String) -> Self {
         let turn = TURN.acquire().await.unwrap();
         let profile = tempfile::Builder::new().prefix("chromium-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let port = free_port();
@@ -63,7 +68,7 @@ impl Browser {
             builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await.ok()
         })
         .await;
-        let browser = Self { client, base: stack.url(), driver, _profile: profile, _turn: turn };
+        let browser = Self { client, base, driver, _profile: profile, _turn: turn };
         browser.look(1200, "light").await;
         browser
     }
@@ -75,6 +80,16 @@ impl Browser {
         browser.open("/sign-in").await;
         browser.sign_in(&email, PASSWORD).await;
         browser.sees("h1", "Проекты").await;
+        browser
+    }
+
+    /// The same with the platform's administrator.
+    pub async fn administrator(stack: &Stack) -> Self {
+        let email = stack.administrator(PASSWORD).await;
+        let browser = Self::start(stack).await;
+        browser.open("/sign-in").await;
+        browser.sign_in(&email, PASSWORD).await;
+        browser.sees("h1", "Задания").await;
         browser
     }
 
@@ -100,6 +115,39 @@ impl Browser {
 
     pub async fn element(&self, css: &str) -> Element {
         wait_until(PATIENCE, css, async || self.client.find(Locator::Css(css)).await.ok()).await
+    }
+
+    /// Changes to the other language, by the menu.
+    pub async fn change_language(&self) {
+        let before = self.value("document.documentElement.lang").await;
+        self.click("details.who summary").await;
+        self.click("form[action='/language'] button").await;
+        wait_until(PATIENCE, "the other language", async || {
+            (self.value("document.documentElement.lang").await != before).then_some(())
+        })
+        .await;
+    }
+
+    /// Goes on in the window whose address begins so, once there is one.
+    pub async fn go_to_window(&self, address: &str) {
+        wait_until(PATIENCE, &format!("a window of {address}"), async || {
+            for window in self.client.windows().await.ok()? {
+                self.client.switch_to_window(window).await.ok()?;
+                if self.client.current_url().await.ok()?.as_str().starts_with(address) {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+    }
+
+    /// Chooses the option with this text.
+    pub async fn choose(&self, css: &str, text: &str) {
+        wait_until(PATIENCE, &format!("{text} in {css}"), async || {
+            self.client.find(Locator::Css(css)).await.ok()?.select_by_label(text).await.ok()
+        })
+        .await;
     }
 
     /// How many elements there are.
@@ -171,6 +219,17 @@ impl Browser {
         let size = self.client.source().await.unwrap().len();
         assert!(size < 60_000, "{name} has {size} bytes");
         self.assert_no_errors().await;
+    }
+
+    /// A picture of the page for the documents, `docs/screenshots/<name>.png`.
+    pub async fn picture(&self, name: &str) {
+        let metrics = json!({ "width": 1100, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
     }
 
     /// axe finds nothing serious or critical. It is injected by the driver: the pages' policy would refuse it.

@@ -48,10 +48,7 @@ impl Found {
 
 impl Asked {
     fn filter(&self) -> AccountFilter {
-        AccountFilter {
-            name: Some(self.name.clone()).filter(|name| !name.trim().is_empty()),
-            trouble: !self.trouble.is_empty(),
-        }
+        AccountFilter { name: Some(self.name.clone()).filter(|name| !name.trim().is_empty()), trouble: !self.trouble.is_empty() }
     }
 
     fn is_narrow(&self) -> bool {

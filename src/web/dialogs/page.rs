@@ -124,22 +124,27 @@ fn about(visitor: &Visitor, head: &DialogHead) -> Markup {
     }
 }
 
-/// Where Telegram opens the topic: `-100…` is how the Bot API writes a supergroup's id.
-fn topic_url(head: &DialogHead) -> Option<String> {
+/// Where Telegram opens the topic: `-100…` is how the Bot API writes a supergroup's id. In a demo the simulator does.
+fn topic_url(head: &DialogHead, simulator: Option<&str>) -> Option<String> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let group = head.group.as_deref()?.trim().strip_prefix("-100").filter(|group| digits(group))?;
     let topic = head.topic.as_deref().map(str::trim).filter(|topic| digits(topic))?;
-    Some(format!("https://t.me/c/{group}/{topic}"))
+    Some(match simulator {
+        None => format!("https://t.me/c/{group}/{topic}"),
+        Some(simulator) => format!("{simulator}/#side=groups&forum=-100{group}&thread={topic}"),
+    })
 }
 
 fn blocked(visitor: &Visitor, head: &DialogHead) -> Markup {
-    let url = topic_url(head);
+    let simulator = visitor.simulator.as_deref();
+    let url = topic_url(head, simulator);
+    let (target, rel) = if simulator.is_some() { ("simulator", None) } else { ("_blank", Some("noopener noreferrer")) };
     html! {
         div.row.answer {
             label.grow { span { (visitor.text("answer")) }
                 textarea #answer rows="2" disabled aria-describedby="why" placeholder=(visitor.text("answer-in-topic")) {} }
             @if let Some(url) = &url {
-                a.button.primary href=(url) target="_blank" rel="noopener noreferrer" { (visitor.text("open-topic")) }
+                a.button.primary #open-topic href=(url) target=(target) rel=[rel] { (visitor.text("open-topic")) }
             }
         }
         p.hint #why { (visitor.text("answer-in-topic.help")) @if url.is_none() { " " (visitor.text("no-topic-yet")) } }
@@ -183,11 +188,13 @@ mod tests {
 
     #[test]
     fn a_topic_opens_by_the_groups_bare_id() {
-        assert_eq!(topic_url(&head("-1001234567890", "42")).as_deref(), Some("https://t.me/c/1234567890/42"));
+        assert_eq!(topic_url(&head("-1001234567890", "42"), None).as_deref(), Some("https://t.me/c/1234567890/42"));
+        let simulated = topic_url(&head("-1001", "2"), Some("http://127.0.0.1:1"));
+        assert_eq!(simulated.as_deref(), Some("http://127.0.0.1:1/#side=groups&forum=-1001&thread=2"));
         for (group, topic) in
             [("-1234", "42"), ("1001234", "42"), ("-100", "42"), ("-1001234", ""), ("-100x", "1"), ("-1001", "javascript:1")]
         {
-            assert_eq!(topic_url(&head(group, topic)), None, "{group} {topic}");
+            assert_eq!(topic_url(&head(group, topic), None), None, "{group} {topic}");
         }
     }
 }
