@@ -52,11 +52,12 @@ pub(super) fn window(visitor: &Visitor, lifetime: Duration) -> Markup {
                 @if let Some(simulator) = &visitor.simulator {
                     a.button.primary #login-phone href=(simulator) target="simulator" data-in="ready" hidden { (text("demo-scan")) }
                     p.hint data-in="ready" hidden { (text("demo-scan.help")) }
-                }
-                ol.steps data-in="waiting ready" {
-                    li { (text("login-step-1")) }
-                    li { (text("login-step-2")) }
-                    li { (text("login-step-3")) }
+                } @else {
+                    ol.steps data-in="waiting ready" {
+                        li { (text("login-step-1")) }
+                        li { (text("login-step-2")) }
+                        li { (text("login-step-3")) }
+                    }
                 }
                 form #login-form data-in="password checking" hidden {
                     label { span { (text("cloud-password")) }

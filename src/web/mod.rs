@@ -12,6 +12,7 @@ mod parts;
 mod password;
 mod project;
 mod projects;
+mod said;
 mod settings;
 mod sign_in;
 mod texts;

@@ -101,6 +101,7 @@ pub(super) fn health(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
         ProjectCard { bot_works: Some(false), .. } => ("bad", "health-bot-refused"),
         ProjectCard { accounts_in_error: 1.., .. } => ("bad", "health-account-error"),
         ProjectCard { accounts_in_trouble: 1.., .. } => ("warn", "health-account-trouble"),
+        ProjectCard { accounts_coming: 1.., .. } => ("", "health-account-coming"),
         ProjectCard { accounts: 0, .. } => ("", "health-no-accounts"),
         _ => ("good", "health-good"),
     };

@@ -32,6 +32,28 @@ async fn switches_and_names_stay_and_a_removal_is_asked_about() {
     browser.click("#rename-window [type=submit]").await;
     browser.sees("#accounts h3", "Анна, отдел продаж").await;
 
+    // A proxy: refused, set, shown without its password, taken away.
+    browser.click(&format!("#proxy-{account}")).await;
+    browser.fill("#proxy-window [name=url]", "proxy.example").await;
+    browser.click("#proxy-window [value=yes]").await;
+    browser.sees("#proxy-window [role=alert]", "Укажите прокси в виде socks5://").await;
+    browser.shoot("proxy").await;
+    browser.fill("#proxy-window [name=url]", "socks5://anna:hunter22@127.0.0.1:9").await;
+    browser.click("#proxy-window [value=yes]").await;
+    browser.sees("#accounts .facts", "127.0.0.1:9").await;
+    browser.click(&format!("#proxy-{account}")).await;
+    browser.sees("#proxy-now", "127.0.0.1:9").await;
+    let left =
+        "document.documentElement.outerHTML.includes('hunter22') || document.querySelector('#proxy-window [name=url]').value";
+    assert_eq!(browser.value(left).await, "", "the password is nowhere any more");
+    browser.click("#proxy-window [value=remove]").await;
+    browser.gone("#proxy-window").await;
+    wait_until(Duration::from_secs(10), "no proxy on the card", async || {
+        let shown = "document.querySelector('#accounts .facts').textContent.includes('127.0.0.1:9')";
+        (browser.value(shown).await == false).then_some(())
+    })
+    .await;
+
     browser.click(&format!("#remove-{account}")).await;
     browser.sees("#remove-window", "Анна, отдел продаж").await;
     browser.shoot("remove").await;

@@ -23,7 +23,7 @@ pub(super) fn card(cabinet: &Cabinet, account: &AccountPage) -> Markup {
                 @if let Some(proxy) = &account.proxy { dt { (text("proxy")) } dd { (proxy) } }
             }
             @if let Some(error) = &account.last_error {
-                p class=(if account.status == "error" { "error" } else { "warning" }) { (error) }
+                p class=(if account.status == "error" { "error" } else { "warning" }) { (visitor.language.said(error)) }
             }
             @if visitor.may_change() { (switches(visitor, account)) (buttons(visitor, account)) }
             @else { p.small { span.muted { (text("mirrors")) ": " } (mirrored(visitor, account)) } }

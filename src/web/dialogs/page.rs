@@ -114,7 +114,7 @@ fn about(visitor: &Visitor, head: &DialogHead) -> Markup {
     let text = |id: &str| visitor.text(id);
     let state = if head.waiting { "dialog-waits" } else { "dialog-answered" };
     html! {
-        dl.facts {
+        dl.facts.short {
             dt { (text("state")) } dd.row { (waiting_mark(visitor, head.waiting)) span aria-hidden="true" { (text(state)) } }
             @if let Some(username) = &head.username { dt { (text("username")) } dd { "@" (username) } }
             dt { (text("project")) }
@@ -172,7 +172,7 @@ fn bubble(visitor: &Visitor, many: bool, message: &DialogMessage) -> Markup {
             }
             span.text { (message.body) }
             span.muted.small { (parts::ago(message.created_at)) " · " (visitor.text(state)) }
-            @if let Some(error) = &message.error { span.error.small { (error) } }
+            @if let Some(error) = &message.error { span.error.small { (visitor.language.said(error)) } }
         }
     }
 }

@@ -65,6 +65,7 @@ health-no-accounts = no accounts
 health-bot-refused = the bot lacks rights
 health-account-error = an account needs attention
 health-account-trouble = something to note
+health-account-coming = an account is being connected
 
 # Dialogs
 all = all

@@ -65,6 +65,7 @@ health-no-accounts = нет аккаунтов
 health-bot-refused = боту не хватает прав
 health-account-error = аккаунт требует внимания
 health-account-trouble = есть замечания
+health-account-coming = аккаунт подключается
 
 # Диалоги
 all = все
