@@ -204,6 +204,7 @@ impl Browser {
     pub async fn shoot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
+        self.assert_still(name).await;
         for (width, scheme, judged) in LOOKS {
             self.look(width, scheme).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -230,6 +231,16 @@ impl Browser {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
+    }
+
+    /// Nothing has jumped since the page was opened: Chromium's own measure of layout shifts, by its own limit for «good».
+    async fn assert_still(&self, what: &str) {
+        let sum = "const done = arguments[arguments.length - 1];
+                   setTimeout(() => done(0), 200);
+                   new PerformanceObserver((list) => done(list.getEntries().filter((shift) => !shift.hadRecentInput).reduce((sum, shift) => sum + shift.value, 0)))
+                     .observe({ type: 'layout-shift', buffered: true })";
+        let shifted = self.client.execute_async(sum, Vec::new()).await.unwrap();
+        assert!(shifted.as_f64().unwrap() < 0.1, "{what}: the layout has shifted by {shifted}");
     }
 
     /// axe finds nothing serious or critical. It is injected by the driver: the pages' policy would refuse it.
