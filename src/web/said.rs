@@ -56,6 +56,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("клиент принимает сообщения только от Premium", "the customer takes messages from Premium users only"),
     ("клиент принимает только платные сообщения", "the customer takes paid messages only"),
     ("Telegram отказал", "Telegram refused"),
+    ("отправка отменена", "the sending was cancelled"),
     ("пока можно отправлять только текст, а это {}", "only text can be sent so far, and this is {}"),
     // Jobs.
     ("отменено вручную", "cancelled by hand"),

@@ -230,8 +230,8 @@ impl Browser {
     /// A picture of the page for the documents, `docs/screenshots/<name>.png`.
     pub async fn picture(&self, name: &str) {
         let metrics = json!({ "width": 1100, "height": 800, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
