@@ -1,4 +1,4 @@
-# Everything that people and CI run. `make setup` installs what is missing on a fresh Debian; the other targets call it.
+# Everything that people and CI run. `make setup` installs what is missing on a fresh Debian; the other targets call it, the demo for its own needs only.
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 export CARGO_TERM_COLOR ?= auto
@@ -8,7 +8,8 @@ unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 .PHONY: demo test chaos screenshots check audit bench bench-queue bench-fleet setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
-demo: setup
+demo:
+	@scripts/setup.sh demo
 	@cargo run --locked --bin tuberry -- demo $(ARGS)
 
 ## Every test.

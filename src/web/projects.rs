@@ -82,7 +82,7 @@ fn card(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
     html! {
         a.card href={ "/client/projects/" (project.id) } {
             div.row.spread { h2 { (project.name) } (health(cabinet, project)) }
-            dl.facts {
+            dl.facts.short {
                 dt { (text("bot")) } dd { @match &project.bot_username { Some(name) => { "@" (name) } None => (text("none")) } }
                 dt { (text("group")) } dd { (project.group_title.clone().or_else(|| project.group.clone()).unwrap_or_else(|| text("none"))) }
                 dt { (text("personal-accounts")) } dd { (project.accounts) }

@@ -14,7 +14,7 @@ pub(super) fn card(cabinet: &Cabinet, account: &AccountPage) -> Markup {
         article.card id={ "account-" (account.id) } aria-labelledby={ "account-name-" (account.id) } data-account=(account.id) data-name=(name)
                 data-proxy=[&account.proxy] {
             div.row.spread { h3 id={ "account-name-" (account.id) } { (name) } span class={ "mark " (kind) } { (text(status)) } }
-            dl.facts {
+            dl.facts.short {
                 @if let Some(username) = filled(&account.username) { dt { (text("username")) } dd { "@" (username) } }
                 @if let Some(phone) = filled(&account.phone) { dt { (text("phone")) } dd { "+" (phone.trim_start_matches('+')) } }
                 dt { (text("telegram-id")) } dd { (account.telegram_user_id.as_deref().unwrap_or("—")) }
