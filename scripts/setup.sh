@@ -32,6 +32,8 @@ requirements=scripts/requirements.txt
 venv_is_current() { [[ -x $venv/bin/python ]] && cmp -s "$requirements" "$venv/requirements.txt"; }
 if [[ ${1-} != demo ]]; then
   command -v redis-server >/dev/null || packages+=(redis-server)
+  # Poolers are detected: a test needs one.
+  [[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || packages+=(pgbouncer)
   # The portal is tested in a real browser, and judged there by axe-core of npm.
   command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
   command -v chromedriver >/dev/null || packages+=(chromium-driver)
@@ -69,7 +71,7 @@ fi
 
 if [[ ${1-} == demo ]]; then exit 0; fi
 if ! venv_is_current; then
-  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator)" >&2
+  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, schemathesis the REST interface)" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"

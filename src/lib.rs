@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod credentials;
+pub mod doctor;
 pub mod embedded;
 pub mod fleet;
 pub mod http;

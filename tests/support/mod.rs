@@ -10,7 +10,7 @@ pub mod stack;
 
 pub use clusters::OwnCluster;
 pub use databases::*;
-pub use processes::Process;
+pub use processes::{Ended, Process, run};
 pub use socks::Socks;
 pub use stack::{Person, Setup, Stack, free_port};
 

@@ -15,6 +15,7 @@ mod secret;
 pub mod session;
 pub mod text;
 pub mod title;
+pub mod working_group;
 
 pub use ids::*;
 pub use proxy::{InvalidProxy, Proxy};

@@ -1,8 +1,9 @@
 //! The connection pool and the transaction that wakes the queue after its commit.
 
+use crate::pooling::{self, Way};
 use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::time::Duration;
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
@@ -20,6 +21,22 @@ pub enum Error {
     /// It comes before what it refers to was stored: the same again in a moment will find it.
     #[error("too early: {0}")]
     Early(&'static str),
+}
+
+impl Error {
+    /// The database cannot be reached or is just starting: the same in a moment may succeed. Not a password that is wrong, or a database that
+    /// does not exist.
+    pub fn is_out_of_reach(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            // Starting, stopping, or without a free connection.
+            sqlx::Error::Database(error) => {
+                matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08004"))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Result of a storage call.
@@ -79,6 +96,16 @@ impl Store {
     /// For reads and single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What stands between the pool and PostgreSQL, found out with connections of its own.
+    pub async fn way(&self) -> Result<Way> {
+        pooling::way(&self.pool.connect_options()).await
+    }
+
+    /// A connection beside the pool, with the pool's settings.
+    pub async fn dial(&self) -> Result<PgConnection> {
+        Ok(self.pool.connect_options().connect().await?)
     }
 
     /// True when the database answers.

@@ -6,6 +6,6 @@ mod key_claims;
 mod logins;
 
 pub use accounts::{Accounts, CallError, OutgoingText, Sent};
-pub use bot_api::{BotApi, BotChat, BotError, BotIdentity, BotMember, BotToken, SendTopicMessage};
+pub use bot_api::{BotApi, BotChat, BotError, BotIdentity, BotMember, BotToken, SendTopicMessage, WebhookInfo};
 pub use key_claims::{Claim, ClaimError, KeyClaims, KeyClass, Lease, Reuse};
 pub use logins::{Export, LoginConnection, LoginError, LoginKey, Logins, PasswordProof};
