@@ -1,14 +1,15 @@
-# Everything that people and CI run. `make setup` installs what is missing on a fresh Debian; the other targets call it.
+# Everything that people and CI run. `make setup` installs what is missing on a fresh Debian; the other targets call it, the demo for its own needs only.
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 export CARGO_TERM_COLOR ?= auto
 # A server on the machine is none of our business: tests and demo bring their own.
 unexport DATABASE_URL DATABASE_DIRECT_URL REDIS_URL
 
-.PHONY: demo test chaos check audit bench bench-queue bench-fleet bench-retention setup fmt clippy floors doc
+.PHONY: demo test chaos screenshots check audit bench bench-queue bench-fleet bench-retention setup fmt clippy floors doc
 
 ## A whole Tuberry with a simulated Telegram. Options: make demo ARGS="--workers 3 --no-traffic"
-demo: setup
+demo:
+	@scripts/setup.sh demo
 	@cargo run --locked --bin tuberry -- demo $(ARGS)
 
 ## Every test.
@@ -58,6 +59,10 @@ audit:
 	cargo deny check bans licenses sources
 	@if cargo deny fetch db; then cargo deny check advisories; \
 	else echo "advisories: NOT checked, their database (RustSec's, on GitHub) cannot be reached" >&2; fi
+
+## The pictures of the README, docs/screenshots/*.png.
+screenshots: setup
+	cargo test --locked --test integration -- --ignored --exact web::readme::pictures_of_the_readme
 
 ## Installs what is missing, or says what to install.
 setup:

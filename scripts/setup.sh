@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what demo and tests need on a fresh Debian with Rust, make and Python 3: with apt as root, else it says what is missing.
 # Nothing happens, in a fraction of a second, when everything is there. Our own things stay in target/.
+#
+#   scripts/setup.sh [demo]     demo: only what the demo needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -21,17 +23,24 @@ for tool in cc ld; do
   command -v "$tool" >/dev/null || { packages+=(gcc libc6-dev); break; }
 done
 scripts/postgres-bin.sh >/dev/null 2>&1 || packages+=(postgresql)
-command -v redis-server >/dev/null || packages+=(redis-server)
-# Poolers are detected: a test needs one.
-[[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || packages+=(pgbouncer)
-# The portal is tested in a real browser.
-command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
-command -v chromedriver >/dev/null || packages+=(chromium-driver)
+
+npm=target/npm
+locked=tests/web/package-lock.json
+npm_is_current() { [[ -f $npm/node_modules/axe-core/axe.min.js ]] && cmp -s "$locked" "$npm/package-lock.json"; }
 venv=target/venv
 requirements=scripts/requirements.txt
 venv_is_current() { [[ -x $venv/bin/python ]] && cmp -s "$requirements" "$venv/requirements.txt"; }
-if ! venv_is_current && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
-  packages+=(python3-venv)
+if [[ ${1-} != demo ]]; then
+  command -v redis-server >/dev/null || packages+=(redis-server)
+  # Poolers are detected: a test needs one.
+  [[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || packages+=(pgbouncer)
+  # The portal is tested in a real browser, and judged there by axe-core of npm.
+  command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
+  command -v chromedriver >/dev/null || packages+=(chromium-driver)
+  npm_is_current || command -v npm >/dev/null || packages+=(npm)
+  if ! venv_is_current && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    packages+=(python3-venv)
+  fi
 fi
 
 if ((${#packages[@]})); then
@@ -60,10 +69,19 @@ if ((${#packages[@]})); then
   fi
 fi
 
+if [[ ${1-} == demo ]]; then exit 0; fi
 if ! venv_is_current; then
   echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, schemathesis the REST interface; redis is a producer)" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"
   cp "$requirements" "$venv/requirements.txt"
+fi
+
+if ! npm_is_current; then
+  echo "setup: $npm with axe-core of npm (it judges the portal's pages)" >&2
+  rm -rf "$npm"
+  mkdir -p "$npm"
+  cp tests/web/package.json "$locked" "$npm/"
+  npm ci --prefix "$npm" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 fi

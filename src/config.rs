@@ -12,7 +12,7 @@ pub use traces::Traces;
 pub use unknown::{ignored, typos};
 pub use variables::{Effective, VARIABLES, Variable, effective};
 
-use crate::http::DemoOwner;
+use crate::http::Demo;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -118,7 +118,7 @@ pub struct Settings {
     /// `RETENTION_…`: how long is kept what has served.
     pub retention: Retention,
     /// `DEMO_OWNER`, «address password»: whom the sign-in page invites; only beside a simulator.
-    pub demo_owner: Option<DemoOwner>,
+    pub demo: Option<Demo>,
     /// `WORKER_LISTEN`: address of a worker's health and metrics; without it there is none.
     pub worker_listen: Option<SocketAddr>,
     /// `WORKER_MAX_ACCOUNTS`: how many accounts one worker takes at most.
@@ -244,7 +244,7 @@ impl Settings {
         let (listen, board_listen) = addresses(&environment, &mut refused);
         let pace = not_zero(250);
         let settings = Self {
-            demo_owner: refused.or(demo_owner(&environment, &telegram), None),
+            demo: refused.or(demo(&environment, &telegram), None),
             database,
             redis: refused.or(redis_client(&environment), None),
             jwt_secret,
@@ -339,15 +339,13 @@ fn log_filter(environment: &Environment<'_>) -> Result<(), Refused> {
     read.map(drop).map_err(|error| Refused { name: "RUST_LOG", reason: error.to_string() })
 }
 
-fn demo_owner(environment: &Environment<'_>, telegram: &Telegram) -> Result<Option<DemoOwner>, Refused> {
+fn demo(environment: &Environment<'_>, telegram: &Telegram) -> Result<Option<Demo>, Refused> {
     let refuse = |reason: &str| Err(Refused { name: "DEMO_OWNER", reason: reason.into() });
     let Some(owner) = environment.text("DEMO_OWNER") else { return Ok(None) };
-    if telegram.simulator.is_none() {
-        return refuse("only together with TELEGRAM_SIMULATOR");
-    }
+    let Some(simulator) = telegram.simulator.clone() else { return refuse("only together with TELEGRAM_SIMULATOR") };
     match owner.split_once(' ') {
         None => refuse("expected an address and a password, with a space between them"),
-        Some((email, password)) => Ok(Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })),
+        Some((email, password)) => Ok(Some(Demo { email: email.to_owned(), password: password.to_owned(), simulator })),
     }
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 /// Includes a cluster's first start.
 const START: Duration = Duration::from_secs(90);
 
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     let permissions = fs::Permissions::from_mode(0o755);
     tempfile::Builder::new().prefix("demo-").permissions(permissions).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 /// Starts a demo without traffic and waits for its line.
-async fn start(data_dir: &Path, workers: &str) -> (Process, Value) {
+pub async fn start(data_dir: &Path, workers: &str) -> (Process, Value) {
     let data_dir = data_dir.to_str().unwrap();
     let arguments = ["demo", "--json", "--no-traffic", "--listen", "127.0.0.1:0", "--workers", workers, "--data-dir", data_dir];
     let demo = Process::tuberry(&arguments, &[("RUST_LOG", "off")]).await;

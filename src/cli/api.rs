@@ -139,6 +139,6 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
         webhooks: base_url.map(|base_url| Webhooks { base_url }),
         login_lifetime: settings.telegram.qr_timeout,
         attempts: Arc::new(Attempts::default()),
-        demo_owner: settings.demo_owner.clone(),
+        demo: settings.demo.clone(),
     })
 }

@@ -188,13 +188,14 @@ fn reachable_url(listen: SocketAddr) -> String {
 fn announce(ready: &Ready<'_>, no_traffic: bool) {
     println!();
     println!("Tuberry runs.");
+    println!("  Open this             {}   {} / {}", ready.url, ready.email, ready.password);
     println!("  Telegram, simulated   {}   phones on the left, the working group on the right", ready.simulator);
-    println!("  Tuberry               {}   {} / {}", ready.url, ready.email, ready.password);
+    println!("  Platform's pages      {}/admin/workers   {} / the same password", ready.url, seed::ADMINISTRATOR);
     println!("  API token (a day)     {}", ready.api_token);
     println!("  Database              {}", ready.database_url);
     println!("  Data, logs, pids      {}", ready.data_dir.display());
     if no_traffic {
-        println!("  No account is connected yet.");
+        println!("  No account is connected yet: the portal's first page says how.");
     } else {
         println!("  An account is being connected; then a few customers chat with it.");
     }

@@ -61,13 +61,15 @@ impl Webhooks {
     }
 }
 
-/// Who may try the demo.
+/// What the portal shows of a demo.
 #[derive(Clone, Debug)]
-pub struct DemoOwner {
-    /// The address.
+pub struct Demo {
+    /// Who may sign in.
     pub email: String,
     /// The password: no secret, the demo shows it to everybody.
     pub password: String,
+    /// The simulated Telegram, for people: phones and working groups.
+    pub simulator: String,
 }
 
 /// What handlers use. Cheap to clone.
@@ -89,8 +91,8 @@ pub struct AppState {
     pub login_lifetime: Duration,
     /// Failed sign-ins of this process.
     pub attempts: Arc<Attempts>,
-    /// The demo's owner, for its sign-in page.
-    pub demo_owner: Option<DemoOwner>,
+    /// There when this is a demo.
+    pub demo: Option<Demo>,
 }
 
 /// The whole interface. Answers with and without a trailing slash.

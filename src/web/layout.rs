@@ -54,10 +54,20 @@ pub(super) fn page(visitor: &Visitor, title: &str, scripts: &[&str], body: Marku
         html! {
             a.skip href="#main" { (text("skip")) }
             (head)
+            @if let Some(simulator) = &visitor.simulator { (demo_line(visitor, simulator)) }
             main #main tabindex="-1" { (body) }
             div #notices role="status" aria-live="polite" {}
         },
     )
+}
+
+/// Below the head of every page of a demo: where phones and working group are.
+fn demo_line(visitor: &Visitor, simulator: &str) -> Markup {
+    html! {
+        aside.demo aria-label=(visitor.text("demo")) {
+            p { (visitor.text("demo-line")) " " a href=(simulator) target="simulator" { (visitor.text("demo-telegram")) } }
+        }
+    }
 }
 
 /// The other language, as a button.

@@ -49,10 +49,15 @@ pub(super) fn window(visitor: &Visitor, lifetime: Duration) -> Markup {
                 }
                 p.says #login-says data-in="waiting ready scanned password checking" role="status" aria-live="polite" data-waiting=(text("login-waiting")) data-ready=(text("login-ready"))
                        data-scanned=(text("login-scanned")) data-password=(text("login-password")) data-checking=(text("login-checking")) {}
-                ol.steps data-in="waiting ready" {
-                    li { (text("login-step-1")) }
-                    li { (text("login-step-2")) }
-                    li { (text("login-step-3")) }
+                @if let Some(simulator) = &visitor.simulator {
+                    a.button.primary #login-phone href=(simulator) target="simulator" data-in="ready" hidden { (text("demo-scan")) }
+                    p.hint data-in="ready" hidden { (text("demo-scan.help")) }
+                } @else {
+                    ol.steps data-in="waiting ready" {
+                        li { (text("login-step-1")) }
+                        li { (text("login-step-2")) }
+                        li { (text("login-step-3")) }
+                    }
                 }
                 form #login-form data-in="password checking" hidden {
                     label { span { (text("cloud-password")) }

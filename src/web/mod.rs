@@ -13,6 +13,7 @@ mod parts;
 mod password;
 mod project;
 mod projects;
+mod said;
 mod settings;
 mod sign_in;
 mod texts;

@@ -1,31 +1,38 @@
 //! `/client/projects/{id}`: a project and its personal accounts.
 
 use super::visitor::Cabinet;
-use super::{accounts, layout, live, login, projects};
+use super::{accounts, layout, live, login, parts, projects, settings};
 use crate::http::AppState;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use std::time::Duration;
 use tuberry_domain::ProjectId;
-use tuberry_storage::account_pages::{self, AccountPage};
 use tuberry_storage::cabinet::{self, ProjectCard};
 
 const EVERY: Duration = Duration::from_secs(1);
 
 type Id = Result<Path<i32>, PathRejection>;
 
-pub(super) async fn show(State(state): State<AppState>, cabinet: Cabinet, id: Id) -> Response {
+pub(super) async fn show(
+    State(state): State<AppState>,
+    cabinet: Cabinet,
+    id: Id,
+    asked: Result<Query<accounts::Asked>, QueryRejection>,
+) -> Response {
     let language = cabinet.visitor.language;
     let Ok(Path(id)) = id else { return layout::not_found(language) };
-    let (id, pool) = (ProjectId(id), state.store.pool());
+    let (id, Query(asked)) = (ProjectId(id), asked.unwrap_or_default());
     let found = async {
-        let project = cabinet::projects(pool, cabinet.client, Some(id)).await?.pop();
-        Ok((project, account_pages::list(pool, cabinet.client, Some(id)).await?))
+        let project = cabinet::projects(state.store.pool(), cabinet.client, Some(id)).await?.pop();
+        Ok((project, accounts::Found::read(&state.store, &cabinet, id, &asked, accounts::PAGE).await?))
     };
     match found.await {
-        Ok((Some(project), accounts)) => page(&cabinet, &project, &accounts, state.login_lifetime).into_response(),
+        Ok((Some(project), found)) => {
+            let list = html! { (asked.form(&cabinet, id, project.accounts)) div #accounts data-live { (asked.list(&cabinet, id, &found)) } };
+            page(&cabinet, &project, &list, state.login_lifetime).into_response()
+        }
         Ok((None, _)) => layout::not_found(language),
         Err(error) => layout::outage(language, &error),
     }
@@ -47,11 +54,10 @@ pub(super) fn changes(state: AppState, cabinet: &Cabinet, project: Option<Projec
     live::stream(EVERY, fingerprint).into_response()
 }
 
-fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &[AccountPage], login_lifetime: Duration) -> Markup {
+fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &Markup, login_lifetime: Duration) -> Markup {
     let visitor = &cabinet.visitor;
     let text = |id: &str| visitor.text(id);
     let scripts: &[&str] = if visitor.may_change() { &["accounts.js", "login.js"] } else { &[] };
-    let accounts: Vec<&AccountPage> = accounts.iter().collect();
     layout::page(
         visitor,
         &project.name,
@@ -63,7 +69,7 @@ fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &[AccountPage], logi
             section.card #facts data-live aria-label=(text("project")) { (facts(cabinet, project)) }
             section.stack aria-labelledby="accounts-title" {
                 div.heading #connect data-live { h2 #accounts-title { (text("accounts-title")) } (connect(cabinet, project, true)) }
-                div #accounts data-live { (accounts::cards(cabinet, &accounts)) }
+                (accounts)
             }
             @if visitor.may_change() { (accounts::windows(visitor)) (login::window(visitor, login_lifetime)) }
         },
@@ -72,6 +78,8 @@ fn page(cabinet: &Cabinet, project: &ProjectCard, accounts: &[AccountPage], logi
 
 fn facts(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
     let text = |id: &str| cabinet.visitor.text(id);
+    let id = project.id.to_string();
+    let dialogs = |waiting: &str| parts::link("/client/dialogs", &[("project", &id), ("waiting", waiting)]);
     html! {
         dl.facts.across {
             div { dt { (text("bot")) } dd { @match &project.bot_username { Some(name) => { "@" (name) } None => (text("none")) } } }
@@ -79,12 +87,14 @@ fn facts(cabinet: &Cabinet, project: &ProjectCard) -> Markup {
             div {
                 dt { (text("open-dialogs")) }
                 dd {
-                    a href="/client/dialogs" { (project.dialogs) }
-                    @if project.waiting > 0 { ", " (cabinet.visitor.language.text_with("waiting-count", &[("count", project.waiting.into())])) }
+                    a href=(dialogs("")) { (project.dialogs) }
+                    @if project.waiting > 0 {
+                        ", " a href=(dialogs("1")) { (cabinet.visitor.language.text_with("waiting-count", &[("count", project.waiting.into())])) }
+                    }
                 }
             }
         }
-        @if cabinet.visitor.may_change() { p.small { a href={ "/client/settings#project-" (project.id) } { (text("project-settings")) } } }
+        @if cabinet.visitor.may_change() { p.small { a href=(settings::url(project.id)) { (text("project-settings")) } } }
     }
 }
 
@@ -109,7 +119,7 @@ pub(super) fn connect(cabinet: &Cabinet, project: &ProjectCard, way: bool) -> Ma
         @if let Some(missing) = missing {
             p.warning.wide id=(missing_id) {
                 (text(missing)) " "
-                @if way && cabinet.visitor.may_change() { a href={ "/client/settings#project-" (project.id) } { (text("open-settings")) } }
+                @if way && cabinet.visitor.may_change() { a href=(settings::url(project.id)) { (text("open-settings")) } }
             }
         }
     }

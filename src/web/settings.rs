@@ -1,32 +1,68 @@
-//! `/client/settings`: projects with their bots and working groups, and all personal accounts. Its forms are calls of the REST interface
-//! (`assets/forms.js`).
+//! `/client/settings`: projects with their bots, working groups and first accounts. Its forms are calls of the REST interface (`assets/forms.js`).
+//! Of a tenant with many projects the first ones stand there whole, or that of `?project=`; the others as links.
 
+use super::accounts::Found;
 use super::project::{changes, connect};
 use super::visitor::Cabinet;
-use super::{accounts, layout, login, projects};
+use super::{accounts, layout, login, parts, projects};
 use crate::http::AppState;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use serde::Deserialize;
 use std::time::Duration;
-use tuberry_storage::account_pages::{self, AccountPage};
+use tuberry_domain::ProjectId;
 use tuberry_storage::bots::{self, Bot};
 use tuberry_storage::cabinet::{self, ProjectCard};
 use tuberry_storage::projects::{self as stored_projects, Project};
 use tuberry_storage::telegram_chats::{self, TelegramChat};
 
-/// Everything that the page shows.
+/// Bytes of whole sections on one page.
+const SECTIONS: usize = 26_000;
+
+/// Projects that are links: their number, and characters of their names.
+const LINKS: usize = 60;
+const LINK: usize = 60;
+
+/// Accounts of a project; its own page has all.
+const ACCOUNTS: usize = 4;
+
+/// Bots and groups to choose from.
+const CHOICES: usize = 50;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    project: String,
+}
+
+/// What the page shows beside accounts.
 struct Settings {
     /// Both halves of each project.
     projects: Vec<(Project, ProjectCard)>,
     bots: Vec<Bot>,
     chats: Vec<TelegramChat>,
-    accounts: Vec<AccountPage>,
 }
 
-pub(super) async fn show(State(state): State<AppState>, cabinet: Cabinet) -> Response {
-    match read(&state, &cabinet).await {
-        Ok(settings) => page(&cabinet, &settings, state.login_lifetime).into_response(),
+/// Where the settings of a project are.
+pub(super) fn url(project: ProjectId) -> String {
+    format!("/client/settings?project={project}#project-{project}")
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    cabinet: Cabinet,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    let chosen = asked.ok().and_then(|Query(asked)| parts::row_id(&asked.project)).map(ProjectId);
+    let found = async {
+        let mut settings = read(&state, &cabinet).await?;
+        settings.projects.sort_by_key(|(project, _)| Some(project.id) != chosen);
+        Ok((sections(&state, &cabinet, &settings).await?, settings))
+    };
+    match found.await {
+        Ok((sections, settings)) => page(&cabinet, &settings, &sections, state.login_lifetime).into_response(),
         Err(error) => layout::outage(cabinet.visitor.language, &error),
     }
 }
@@ -38,21 +74,35 @@ pub(super) async fn events(State(state): State<AppState>, cabinet: Cabinet) -> R
 
 async fn read(state: &AppState, cabinet: &Cabinet) -> tuberry_storage::Result<Settings> {
     let (pool, client) = (state.store.pool(), cabinet.client);
-    let (projects, cards, bots, chats, accounts) = tokio::try_join!(
+    let (projects, cards, bots, chats) = tokio::try_join!(
         stored_projects::list(pool, client),
         cabinet::projects(pool, client, None),
         bots::list(pool, client),
         telegram_chats::list(pool, client, None),
-        account_pages::list(pool, client, None),
     )?;
     let card = |project: Project| {
         let card = cards.iter().find(|card| card.id == project.id)?.clone();
         Some((project, card))
     };
-    Ok(Settings { projects: projects.into_iter().filter_map(card).collect(), bots, chats, accounts })
+    Ok(Settings { projects: projects.into_iter().filter_map(card).collect(), bots, chats })
 }
 
-fn page(cabinet: &Cabinet, settings: &Settings, login_lifetime: Duration) -> Markup {
+/// As many whole projects as fit.
+async fn sections(state: &AppState, cabinet: &Cabinet, settings: &Settings) -> tuberry_storage::Result<Vec<Markup>> {
+    let (mut sections, mut bytes) = (Vec::new(), 0);
+    for (project, card) in &settings.projects {
+        let accounts = Found::read(&state.store, cabinet, project.id, &accounts::Asked::default(), ACCOUNTS).await?;
+        let section = section(cabinet, settings, project, card, &accounts);
+        bytes += section.0.len();
+        if bytes > SECTIONS && !sections.is_empty() {
+            break;
+        }
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+fn page(cabinet: &Cabinet, settings: &Settings, sections: &[Markup], login_lifetime: Duration) -> Markup {
     let visitor = &cabinet.visitor;
     let text = |id: &str| visitor.text(id);
     let scripts: &[&str] = if visitor.may_change() { &["accounts.js", "login.js", "forms.js"] } else { &[] };
@@ -66,11 +116,12 @@ fn page(cabinet: &Cabinet, settings: &Settings, login_lifetime: Duration) -> Mar
             @if settings.projects.is_empty() {
                 section.card.empty { h2 { (text("no-projects")) } p.muted { (text("no-projects.help")) } }
             }
-            @for (project, card) in &settings.projects { (section(cabinet, settings, project, card)) }
+            @for section in sections { (section) }
+            (others(cabinet, &settings.projects[sections.len()..]))
             @if visitor.may_change() {
                 section.card #new-project aria-labelledby="new-project-title" {
                     h2 #new-project-title { (text("new-project")) }
-                    form data-method="POST" data-path="/api/projects" data-then="/client/settings#project-{id}" {
+                    form data-method="POST" data-path="/api/projects" data-then="/client/settings?project={id}#project-{id}" {
                         (name_fields(cabinet, None))
                         (wrong())
                         div { button.primary type="submit" { (text("create")) } }
@@ -82,12 +133,29 @@ fn page(cabinet: &Cabinet, settings: &Settings, login_lifetime: Duration) -> Mar
     )
 }
 
+/// Projects that are not there whole.
+fn others(cabinet: &Cabinet, projects: &[(Project, ProjectCard)]) -> Markup {
+    let text = |id: &str| cabinet.visitor.text(id);
+    html! {
+        @if !projects.is_empty() {
+            section.stack aria-labelledby="others-title" {
+                h2 #others-title { (text("other-projects")) }
+                ul.list #others data-live { @for (project, card) in projects.iter().take(LINKS) {
+                    li { a href=(url(project.id)) {
+                        span.row.spread { strong { (parts::beginning(&project.name, LINK)) } (projects::health(cabinet, card)) }
+                    } }
+                } }
+                @if projects.len() > LINKS { p { a href="/client" { (text("all-projects")) } } }
+            }
+        }
+    }
+}
+
 /// One project: its names, its bot and group, its accounts.
-fn section(cabinet: &Cabinet, settings: &Settings, project: &Project, card: &ProjectCard) -> Markup {
+fn section(cabinet: &Cabinet, settings: &Settings, project: &Project, card: &ProjectCard, accounts: &Found) -> Markup {
     let visitor = &cabinet.visitor;
     let text = |id: &str| visitor.text(id);
     let title = format!("project-title-{}", project.id);
-    let of_project: Vec<&AccountPage> = settings.accounts.iter().filter(|account| account.project_id == project.id).collect();
     html! {
         section.stack id={ "project-" (project.id) } aria-labelledby=(title) {
             div.heading id={ "project-heading-" (project.id) } data-live {
@@ -114,7 +182,12 @@ fn section(cabinet: &Cabinet, settings: &Settings, project: &Project, card: &Pro
                 }
             }
             div.heading id={ "accounts-heading-" (project.id) } data-live { h3 { (text("accounts-title")) } (connect(cabinet, card, false)) }
-            div id={ "accounts-of-" (project.id) } data-live { (accounts::cards(cabinet, &of_project)) }
+            div.stack id={ "accounts-of-" (project.id) } data-live {
+                (accounts::cards(cabinet, accounts.accounts()))
+                @if card.accounts > ACCOUNTS as i64 {
+                    p { a href={ "/client/projects/" (project.id) } { (visitor.language.text_with("all-accounts", &[("count", card.accounts.into())])) } }
+                }
+            }
         }
     }
 }
@@ -132,7 +205,7 @@ fn name_fields(cabinet: &Cabinet, project: Option<&Project>) -> Markup {
 /// A project without a bot: one of the tenant's that serve none, or a new one by its token.
 fn unbound(cabinet: &Cabinet, settings: &Settings, project: &Project) -> Markup {
     let text = |id: &str| cabinet.visitor.text(id);
-    let free: Vec<&Bot> = settings.bots.iter().filter(|bot| bot.project_id.is_none()).collect();
+    let free: Vec<&Bot> = settings.bots.iter().filter(|bot| bot.project_id.is_none()).take(CHOICES).collect();
     html! {
         @if !free.is_empty() {
             form data-method="PATCH" data-path={ "/api/projects/" (project.id) } data-done=(text("bot-connected")) {
@@ -162,7 +235,7 @@ fn bound(cabinet: &Cabinet, settings: &Settings, project: &Project, bot: &Bot) -
     let known = chats.iter().find(|chat| Some(chat.chat_id.as_str()) == group);
     let shown = group.map(|group| known.map_or_else(|| group.to_owned(), |chat| title(chat)));
     let choice: Vec<&TelegramChat> =
-        chats.iter().copied().filter(|chat| fits(chat) && Some(chat.chat_id.as_str()) != group).collect();
+        chats.iter().copied().filter(|chat| fits(chat) && Some(chat.chat_id.as_str()) != group).take(CHOICES).collect();
     html! {
         dl.facts {
             dt { (text("bot")) } dd { (bot_name(bot)) @if bot.status == "error" { " " span.mark.bad { (text("health-bot-refused")) } } }

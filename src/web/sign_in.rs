@@ -80,7 +80,8 @@ pub(super) async fn sign_out(
 
 fn page(state: &AppState, language: Language, email: &str, next: &str, wrong: Option<String>) -> Markup {
     let text = |id: &str| language.text(id);
-    let next = local(next);
+    let (next, demo) = (local(next), state.demo.as_ref());
+    let email = demo.filter(|_| email.is_empty()).map_or(email, |demo| &demo.email);
     layout::document(
         language,
         &text("sign-in"),
@@ -94,16 +95,14 @@ fn page(state: &AppState, language: Language, email: &str, next: &str, wrong: Op
                     form method="post" action="/sign-in" {
                         input type="hidden" name="next" value=(next);
                         label { span { (text("email")) }
-                            input type="email" name="email" value=(email) autocomplete="username" required maxlength="254" autofocus[email.is_empty()]; }
+                            input type="email" name="email" value=(email) autocomplete="username" required maxlength="254" autofocus[demo.is_none() && email.is_empty()]; }
                         label { span { (text("password")) }
-                            input type="password" name="password" autocomplete="current-password" required maxlength="1024" autofocus[!email.is_empty()]
+                            input type="password" name="password" value=[demo.map(|demo| &demo.password)] autocomplete="current-password" required maxlength="1024" autofocus[demo.is_none() && !email.is_empty()]
                                   aria-describedby=[wrong.as_ref().map(|_| "wrong")] aria-invalid=[wrong.as_ref().map(|_| "true")]; }
                         @if let Some(wrong) = &wrong { p.error #wrong role="alert" { (wrong) } }
-                        button.primary type="submit" { (text("sign-in")) }
+                        button.primary type="submit" autofocus[demo.is_some()] { (text("sign-in")) }
                     }
-                    @if let Some(demo) = &state.demo_owner {
-                        p.hint { (text("demo-owner")) br; code { (demo.email) } " · " code { (demo.password) } }
-                    }
+                    @if let Some(demo) = demo { p.hint { (text("demo-owner")) br; code { (demo.email) } " · " code { (demo.password) } } }
                     (layout::language_form(language, &format!("/sign-in?next={next}")))
                 }
             }

@@ -19,6 +19,8 @@ pub(super) struct Visitor {
     pub session: SessionCookie,
     /// The page, to come back to.
     pub path: String,
+    /// In a demo: where the simulated Telegram is.
+    pub simulator: Option<String>,
 }
 
 impl Visitor {
@@ -51,7 +53,10 @@ impl FromRequestParts<AppState> for Visitor {
             None => Ok(None),
         };
         match (found, session) {
-            (Ok(Some(signed_in)), Some(session)) => Ok(Self { language, signed_in, session, path }),
+            (Ok(Some(signed_in)), Some(session)) => {
+                let simulator = state.demo.as_ref().map(|demo| demo.simulator.clone());
+                Ok(Self { language, signed_in, session, path, simulator })
+            }
             (Err(error), _) => Err(layout::outage(language, &error)),
             _ => {
                 let query = reqwest::Url::parse_with_params("http://x/sign-in", [("next", local(&path))]).expect("a URL");

@@ -103,7 +103,7 @@ impl App {
             webhooks,
             login_lifetime: Duration::from_secs(180),
             attempts: Arc::new(Attempts::default()),
-            demo_owner: None,
+            demo: None,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));

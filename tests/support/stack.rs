@@ -311,10 +311,18 @@ impl Stack {
     /// A user of the portal, of the tenant: the e-mail address.
     pub async fn user(&self, role: Role, password: &str) -> String {
         let client = self.tenant.client;
-        let email = format!("{role:?}.of.{client}@example.org").to_lowercase();
+        self.new_user(format!("{role:?}.of.{client}@example.org").to_lowercase(), role, Some(client), password).await
+    }
+
+    /// The platform's administrator: the e-mail address.
+    pub async fn administrator(&self, password: &str) -> String {
+        self.new_user("admin@example.org".to_owned(), Role::Admin, None, password).await
+    }
+
+    async fn new_user(&self, email: String, role: Role, client: Option<ClientId>, password: &str) -> String {
         let hashed_password = Secret::new(tuberry::passwords::hash(&Secret::new(password.to_owned())));
         let mut tx = self.store().begin().await.expect("a transaction");
-        let user = NewUser { email: email.clone(), hashed_password, role, client: Some(client) };
+        let user = NewUser { email: email.clone(), hashed_password, role, client };
         users::create(&mut tx, &user).await.expect("a user").expect("an e-mail that is not taken");
         tx.commit().await.expect("a commit");
         email

@@ -12,6 +12,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tuberry_storage::users::Role;
@@ -24,8 +25,15 @@ static TURN: Semaphore = Semaphore::const_new(1);
 const START: Duration = Duration::from_secs(90);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The widths that pages are looked at.
-const WIDTHS: [u32; 2] = [360, 1920];
+/// How pages are looked at: width, scheme, and whether axe judges them there (its colours depend on the scheme, its layout on the width).
+const LOOKS: [(u32, &str, bool); 5] =
+    [(360, "light", false), (360, "dark", true), (1280, "light", true), (1280, "dark", false), (1920, "light", false)];
+
+/// A judge of accessibility that we did not write; `scripts/setup.sh` installs it.
+static AXE: LazyLock<String> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; run make setup", path.display()))
+});
 
 pub struct Browser {
     client: Client,
@@ -38,6 +46,11 @@ pub struct Browser {
 impl Browser {
     /// A browser that prefers Russian, before the stack's portal.
     pub async fn start(stack: &Stack) -> Self {
+        Self::before(stack.url()).await
+    }
+
+    /// The same before a portal anywhere.
+    pub async fn before(base: String) -> Self {
         let turn = TURN.acquire().await.unwrap();
         let profile = tempfile::Builder::new().prefix("chromium-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let port = free_port();
@@ -55,7 +68,7 @@ impl Browser {
             builder.capabilities(capabilities.clone()).connect(&format!("http://127.0.0.1:{port}")).await.ok()
         })
         .await;
-        let browser = Self { client, base: stack.url(), driver, _profile: profile, _turn: turn };
+        let browser = Self { client, base, driver, _profile: profile, _turn: turn };
         browser.look(1200, "light").await;
         browser
     }
@@ -67,6 +80,16 @@ impl Browser {
         browser.open("/sign-in").await;
         browser.sign_in(&email, PASSWORD).await;
         browser.sees("h1", "Проекты").await;
+        browser
+    }
+
+    /// The same with the platform's administrator.
+    pub async fn administrator(stack: &Stack) -> Self {
+        let email = stack.administrator(PASSWORD).await;
+        let browser = Self::start(stack).await;
+        browser.open("/sign-in").await;
+        browser.sign_in(&email, PASSWORD).await;
+        browser.sees("h1", "Задания").await;
         browser
     }
 
@@ -92,6 +115,39 @@ impl Browser {
 
     pub async fn element(&self, css: &str) -> Element {
         wait_until(PATIENCE, css, async || self.client.find(Locator::Css(css)).await.ok()).await
+    }
+
+    /// Changes to the other language, by the menu.
+    pub async fn change_language(&self) {
+        let before = self.value("document.documentElement.lang").await;
+        self.click("details.who summary").await;
+        self.click("form[action='/language'] button").await;
+        wait_until(PATIENCE, "the other language", async || {
+            (self.value("document.documentElement.lang").await != before).then_some(())
+        })
+        .await;
+    }
+
+    /// Goes on in the window whose address begins so, once there is one.
+    pub async fn go_to_window(&self, address: &str) {
+        wait_until(PATIENCE, &format!("a window of {address}"), async || {
+            for window in self.client.windows().await.ok()? {
+                self.client.switch_to_window(window).await.ok()?;
+                if self.client.current_url().await.ok()?.as_str().starts_with(address) {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+    }
+
+    /// Chooses the option with this text.
+    pub async fn choose(&self, css: &str, text: &str) {
+        wait_until(PATIENCE, &format!("{text} in {css}"), async || {
+            self.client.find(Locator::Css(css)).await.ok()?.select_by_label(text).await.ok()
+        })
+        .await;
     }
 
     /// How many elements there are.
@@ -138,30 +194,75 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Presses keys where the focus is.
+    pub async fn press(&self, keys: &str) {
+        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
     /// The value of a script's expression.
     pub async fn value(&self, expression: &str) -> Value {
         self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap()
     }
 
-    /// Screenshots at each width in both schemes, into `target/screenshots`. No page may be wider than the screen, or larger than 60 kB, or have
-    /// failed.
+    /// Screenshots of the page as people see it ([`LOOKS`]), into `target/screenshots`. No page may be wider than the screen, keep somebody out, be
+    /// larger than 60 kB, or have failed.
     pub async fn shoot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        for width in WIDTHS {
-            for scheme in ["light", "dark"] {
-                self.look(width, scheme).await;
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                let wide = self.value("document.documentElement.scrollWidth").await;
-                assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} scrolls sideways at {width} px: {wide} px");
-                let picture = self.client.screenshot().await.unwrap();
-                std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+        self.assert_still(name).await;
+        for (width, scheme, judged) in LOOKS {
+            self.look(width, scheme).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let wide = self.value("document.documentElement.scrollWidth").await;
+            assert!(wide.as_u64().unwrap() <= u64::from(width), "{name} scrolls sideways at {width} px: {wide} px");
+            let picture = self.client.screenshot().await.unwrap();
+            std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+            if judged {
+                self.assert_accessible(&format!("{name}, {scheme}")).await;
             }
         }
         self.look(1200, "light").await;
         let size = self.client.source().await.unwrap().len();
         assert!(size < 60_000, "{name} has {size} bytes");
         self.assert_no_errors().await;
+    }
+
+    /// A picture of the page for the documents, `docs/screenshots/<name>.png`.
+    pub async fn picture(&self, name: &str) {
+        let metrics = json!({ "width": 1100, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), self.client.screenshot().await.unwrap()).unwrap();
+    }
+
+    /// Nothing has jumped since the page was opened: Chromium's own measure of layout shifts, by its own limit for «good».
+    async fn assert_still(&self, what: &str) {
+        let sum = "const done = arguments[arguments.length - 1];
+                   setTimeout(() => done(0), 200);
+                   new PerformanceObserver((list) => done(list.getEntries().filter((shift) => !shift.hadRecentInput).reduce((sum, shift) => sum + shift.value, 0)))
+                     .observe({ type: 'layout-shift', buffered: true })";
+        let shifted = self.client.execute_async(sum, Vec::new()).await.unwrap();
+        assert!(shifted.as_f64().unwrap() < 0.1, "{what}: the layout has shifted by {shifted}");
+    }
+
+    /// axe finds nothing serious or critical. It is injected by the driver: the pages' policy would refuse it.
+    async fn assert_accessible(&self, what: &str) {
+        self.client.execute(&AXE, Vec::new()).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1];
+                   axe.run(document, { resultTypes: ['violations'] }).then(
+                     (result) => done({ rules: result.passes.length, violations: result.violations.map((violation) => ({
+                       impact: violation.impact, rule: violation.id, help: violation.help,
+                       places: violation.nodes.map((node) => `${node.target} ${node.failureSummary}`) })) }),
+                     (error) => done({ error: String(error) }))";
+        let result = self.client.execute_async(run, Vec::new()).await.unwrap();
+        assert!(result["rules"].as_u64() > Some(5), "{what}: axe did not look: {result}");
+        let violations = result["violations"].as_array().unwrap().iter();
+        let bad: Vec<&Value> =
+            violations.filter(|violation| matches!(violation["impact"].as_str(), Some("serious" | "critical"))).collect();
+        assert!(bad.is_empty(), "{what}: {bad:#?}");
     }
 
     async fn look(&self, width: u32, scheme: &str) {

@@ -3,9 +3,12 @@
 
 mod accounts;
 mod browser;
+mod conversations;
+mod demo;
 mod logins;
 mod pages;
 mod queue_pages;
+mod readme;
 mod settings;
 mod sign_in;
 mod visit;

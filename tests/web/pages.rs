@@ -145,17 +145,97 @@ async fn full_pages_are_small_and_lead_to_the_next_ones() {
     for (first, row, link, all) in
         [("/client/dialogs", "<a id=\"dialog-", "id=\"more\"", 61), (&dialog, "data-id=\"", "id=\"older\"", 68)]
     {
-        let (mut path, mut seen) = (first.to_owned(), Vec::new());
-        loop {
-            let page = owner.open(&path).await.ok(200).text;
-            seen.extend(page.split(row).skip(1).map(|part| part.split('"').next().unwrap().to_owned()));
-            let Some((_, rest)) = page.split_once(link) else { break };
-            path = rest.split('"').nth(1).unwrap().replace("&amp;", "&");
-        }
-        let count = seen.len();
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!((count, seen.len()), (all, all), "{first}");
+        assert_eq!(each_once(&owner, first, row, link).await, all, "{first}");
+    }
+}
+
+/// Goes through the pages that begin with `first`, all of them small, and counts what follows `row` up to the next quotation mark: each once.
+async fn each_once(visit: &Visit, first: &str, row: &str, link: &str) -> usize {
+    let (mut path, mut seen) = (first.to_owned(), Vec::new());
+    loop {
+        let page = visit.open(&path).await.ok(200).text;
+        assert_clean(&path, &page);
+        seen.extend(page.split(row).skip(1).map(|part| part.split('"').next().unwrap().to_owned()));
+        let Some((_, rest)) = page.split_once(link) else { break };
+        path = rest.split('"').nth(1).unwrap().replace("&amp;", "&");
+    }
+    let count = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(count, seen.len(), "{first}: {seen:?}");
+    count
+}
+
+#[tokio::test]
+async fn hundreds_of_accounts_and_projects_are_shown_page_by_page() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Анна").await;
+    let client = shop.owner.client;
+    app.execute(&format!(
+        "insert into personal_telegram_accounts (created_at, client_id, project_id, display_name, username, phone, telegram_user_id, status, last_error,
+                                                 accepts_private, accepts_groups, accepts_channels)
+         select now() at time zone 'utc', {client}, {}, repeat('Ё', 250) || n, 'user' || n, '7999' || lpad(n::text, 7, '0'), n,
+                (case when n % 50 = 0 then 'error' else 'active' end)::personaltelegramaccountstatus,
+                case when n % 50 = 0 then 'Сеанс завершён в Telegram: войдите снова по QR-коду' end, true, false, false from generate_series(1, 199) n;
+         insert into projects (created_at, client_id, name, description, status, require_reply_for_sources, hide_system_messages, auto_reply_enabled,
+                               auto_reply_mode, auto_reply_always)
+         select now() at time zone 'utc', {client}, repeat('Щ', 250) || n, repeat('Описание. ', 200), 'active', false, false, false, 'always', false
+           from generate_series(1, 99) n",
+        shop.project
+    ))
+    .await;
+    let owner = Visit::of(&app, Role::Owner, Some(client)).await;
+    let manager = Visit::of(&app, Role::Manager, Some(client)).await;
+    let (card, more) = ("data-account=\"", "id=\"more\"");
+    let project = format!("/client/projects/{}", shop.project);
+    for visit in [&owner, &manager] {
+        assert_eq!(each_once(visit, &project, card, more).await, 200);
+        assert_eq!(each_once(visit, "/client", "<a class=\"card\" href=\"", more).await, 100);
+    }
+    for (query, all) in
+        [("trouble=1", 3), ("name=%40user17", 11), ("name=%2B79990000017", 1), ("name=nobody", 0), ("name=%25", 0)]
+    {
+        assert_eq!(each_once(&owner, &format!("{project}?{query}"), card, more).await, all, "{query}");
+    }
+    assert!(owner.open(&format!("{project}?name=nobody")).await.text.contains("Ничего не найдено"));
+
+    let settings = owner.open("/client/settings").await.ok(200).text;
+    assert_clean("/client/settings", &settings);
+    assert_eq!(settings.matches(card).count(), 4);
+    assert!(settings.contains("Все аккаунты проекта: 200") && settings.contains("Другие проекты"));
+    let last = app.value("select max(id) from projects").await.unwrap();
+    let form = format!("data-path=\"/api/projects/{last}\"");
+    assert!(!settings.contains(&form));
+    let chosen = format!("/client/settings?project={last}");
+    let settings = owner.open(&chosen).await.ok(200).text;
+    assert_clean(&chosen, &settings);
+    assert!(settings.contains(&form), "the project that was asked for stands there whole");
+}
+
+#[tokio::test]
+async fn a_group_says_who_wrote_and_a_project_leads_to_its_own_dialogs() {
+    let app = App::start().await;
+    let shop = Shop::open(&app, "-1001", "Дом 5, подъезд 2").await;
+    let private = app.dialog(&shop.owner, shop.bot, shop.account, 78, 5).await;
+    for dialog in [shop.dialog, private] {
+        let message = app.message(dialog, "Свет дали").await;
+        app.execute(&format!(
+            "insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming, sender_name)
+             values ({message}, {dialog}, {}, 77, true, 'Пётр Соседов')",
+            shop.account
+        ))
+        .await;
+    }
+    app.execute(&format!("update dialogs set external_reference = '-100777' where id = {}", shop.dialog)).await;
+    let owner = Visit::of(&app, Role::Owner, Some(shop.owner.client)).await;
+    let group = owner.open(&format!("/client/dialogs/{}", shop.dialog)).await.ok(200).text;
+    assert!(words(&group).contains(&"Пётр Соседов"));
+    let private = owner.open(&format!("/client/dialogs/{private}")).await.ok(200).text;
+    assert!(!private.contains("Пётр Соседов"), "the title says so already");
+    let project = owner.open(&format!("/client/projects/{}", shop.project)).await.ok(200).text;
+    for link in ["", "&amp;waiting=1"] {
+        let link = format!("href=\"/client/dialogs?project={}{link}\"", shop.project);
+        assert!(project.contains(&link), "{link}");
     }
 }
 

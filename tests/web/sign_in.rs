@@ -67,6 +67,21 @@ async fn a_manager_reads_and_finds_no_buttons() {
     }
     browser.open(&format!("/client/projects/{}", stack.tenant.project)).await;
     browser.shoot("project-manager").await;
+    let dialog = "insert into dialogs (created_at, client_id, project_id, source, personal_account_id, bot_id, avito_dialog_id, state, topic_intro_sent,
+                                       external_reference, external_display_name)
+                  select now() at time zone 'utc', a.client_id, a.project_id, 'personal_telegram', a.id, b.id, 'ptg:1:77', 'active', true, '77', 'Иван'
+                    from personal_telegram_accounts a, bots b returning id";
+    let dialog: i32 = sqlx::query_scalar(dialog).fetch_one(stack.store().pool()).await.unwrap();
+    for (path, seen) in [("/client/dialogs".to_owned(), "Иван"), (format!("/client/dialogs/{dialog}"), "Сообщений пока нет")]
+    {
+        browser.open(&path).await;
+        browser.sees("main", seen).await;
+        assert_eq!(browser.count("main [data-method], main [data-call], main [data-action], dialog").await, 0, "{path}");
+        assert_eq!(browser.count("main textarea:enabled").await, 0, "{path}");
+    }
+    browser.open("/admin/jobs").await;
+    browser.sees("main", "Недостаточно прав").await;
+    browser.open("/client/dialogs").await;
 
     let stopping = Instant::now();
     stack.stop_processes().await;

@@ -1,5 +1,6 @@
 //! Accounts as their owners see them: list, change, remove.
 
+use crate::dialog_cards::containing;
 use crate::{Result, Tx, words};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -86,6 +87,46 @@ pub async fn list(pool: &PgPool, client: ClientId, project: Option<ProjectId>) -
             where client_id = $1 and ($2::int is null or project_id = $2) order by id limit 10000"#,
         client.0,
         project.map(|project| project.0)
+    );
+    Ok(accounts.fetch_all(pool).await?)
+}
+
+/// Which accounts of a project.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Whose name, username or phone holds this text, in whatever case.
+    pub name: Option<String>,
+    /// Only those that have something to say (`error`, or a `last_error`).
+    pub trouble: bool,
+}
+
+/// Accounts of a tenant's project behind `after`, oldest first, at most `limit`.
+pub async fn of_project(
+    pool: &PgPool,
+    client: ClientId,
+    project: ProjectId,
+    filter: &AccountFilter,
+    after: Option<AccountId>,
+    limit: i64,
+) -> Result<Vec<AccountPage>> {
+    let accounts = sqlx::query_as!(
+        AccountPage,
+        r#"select id, client_id, project_id, display_name, username, phone, telegram_user_id, status::text as "status!",
+                  accepts_private, accepts_groups, accepts_channels, last_connected_at at time zone 'utc' as last_connected_at, last_error,
+                  created_at at time zone 'utc' as "created_at!", updated_at at time zone 'utc' as updated_at,
+                  (select p.address from personal_telegram_proxies p where p.account_id = personal_telegram_accounts.id) as proxy
+             from personal_telegram_accounts
+            where client_id = $1 and project_id = $2
+              and ($3::text is null or display_name ilike $3 or username ilike $3 or phone ilike $3)
+              and (not $4 or status = 'error' or last_error is not null)
+              and ($5::int is null or id > $5)
+            order by id limit $6"#,
+        client.0,
+        project.0,
+        filter.name.as_deref().and_then(containing),
+        filter.trouble,
+        after.map(|account| account.0),
+        limit
     );
     Ok(accounts.fetch_all(pool).await?)
 }

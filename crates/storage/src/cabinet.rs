@@ -25,6 +25,8 @@ pub struct ProjectCard {
     pub accounts_in_error: i64,
     /// Those of them that work but have something to say (`last_error`).
     pub accounts_in_trouble: i64,
+    /// Those of them that have never been connected so far, and may be soon.
+    pub accounts_coming: i64,
     /// Open dialogs.
     pub dialogs: i64,
     /// Those of them whose customer waits for an answer.
@@ -44,12 +46,14 @@ pub async fn projects(pool: &PgPool, client: ClientId, project: Option<ProjectId
         r#"select p.id, p.name, b.bot_username as "bot_username?", b.id as "bot?", b.status::text as "bot_status?",
                   nullif(trim(b.group_chat_id), '') as group_chat, g.title as "group_title?",
                   coalesce(a.total, 0) as "accounts!", coalesce(a.errors, 0) as "errors!", coalesce(a.troubles, 0) as "troubles!",
+                  coalesce(a.coming, 0) as "coming!",
                   coalesce(d.total, 0) as "dialogs!", coalesce(d.waiting, 0) as "waiting!"
              from projects p
              left join bots b on b.id = p.bot_id
              left join lateral (select t.title from telegram_chats t where t.bot_id = b.id and t.chat_id = trim(b.group_chat_id) limit 1) g on true
              left join lateral (select count(*) as total, count(*) filter (where x.status = 'error') as errors,
-                                       count(*) filter (where x.status = 'active' and x.last_error is not null) as troubles
+                                       count(*) filter (where x.status = 'active' and x.last_error is not null) as troubles,
+                                       count(*) filter (where x.status <> 'error' and x.last_connected_at is null) as coming
                                   from personal_telegram_accounts x where x.client_id = p.client_id and x.project_id = p.id) a on true
              left join lateral (select count(*) as total, count(*) filter (where o.waiting) as waiting
                                   from dialogs y left join personal_telegram_dialogs o on o.dialog_id = y.id
@@ -71,6 +75,7 @@ pub async fn projects(pool: &PgPool, client: ClientId, project: Option<ProjectId
         accounts: row.accounts,
         accounts_in_error: row.errors,
         accounts_in_trouble: row.troubles,
+        accounts_coming: row.coming,
         dialogs: row.dialogs,
         waiting: row.waiting,
     });

@@ -67,17 +67,22 @@ pub struct CardFilter {
 impl CardFilter {
     /// `None`: there is nothing to look for.
     fn pattern(&self) -> Option<String> {
-        let name = self.name.as_deref().map(|name| name.trim().trim_start_matches('@')).filter(|name| !name.is_empty())?;
-        let literal: String = name.chars().take(SEARCH_LIMIT).fold(String::new(), |mut literal, letter| {
-            if matches!(letter, '\\' | '%' | '_') {
-                literal.push('\\');
-            }
-            // PostgreSQL knows no NUL; no name holds one.
-            literal.push(if letter == '\0' { ' ' } else { letter });
-            literal
-        });
-        Some(format!("%{literal}%"))
+        self.name.as_deref().and_then(containing)
     }
+}
+
+/// The `ilike` pattern of what holds `name`, whatever is in it. `None`: there is nothing to look for.
+pub(crate) fn containing(name: &str) -> Option<String> {
+    let name = Some(name.trim().trim_start_matches(['@', '+'])).filter(|name| !name.is_empty())?;
+    let literal: String = name.chars().take(SEARCH_LIMIT).fold(String::new(), |mut literal, letter| {
+        if matches!(letter, '\\' | '%' | '_') {
+            literal.push('\\');
+        }
+        // PostgreSQL knows no NUL; no name holds one.
+        literal.push(if letter == '\0' { ' ' } else { letter });
+        literal
+    });
+    Some(format!("%{literal}%"))
 }
 
 /// A tenant's dialogs behind `after`, the most recently active first, at most `limit`.
@@ -155,6 +160,8 @@ pub struct DialogHead {
     pub account: Option<String>,
     /// The customer waits for an answer.
     pub waiting: bool,
+    /// A group or a channel: several people may write.
+    pub many: bool,
     /// The working group in marked form.
     pub group: Option<String>,
     /// The topic in the working group.
@@ -166,7 +173,7 @@ pub async fn head(pool: &PgPool, client: ClientId, dialog: DialogId) -> Result<O
     let row = sqlx::query!(
         r#"select d.external_display_name as name, d.external_username as username, j.id as "project_id?", j.name as "project?",
                   coalesce(a.display_name, '@' || a.username, a.phone, a.id::text) as account, coalesce(o.waiting, false) as "waiting!",
-                  d.telegram_chat_id, d.telegram_topic_id
+                  coalesce(d.external_reference like '-%', false) as "many!", d.telegram_chat_id, d.telegram_topic_id
              from dialogs d
              left join personal_telegram_dialogs o on o.dialog_id = d.id
              left join projects j on j.id = d.project_id
@@ -183,6 +190,7 @@ pub async fn head(pool: &PgPool, client: ClientId, dialog: DialogId) -> Result<O
         project: row.project_id.map(ProjectId).zip(row.project),
         account: row.account,
         waiting: row.waiting,
+        many: row.many,
         group: row.telegram_chat_id,
         topic: row.telegram_topic_id,
     }))

@@ -116,6 +116,9 @@ pub struct DialogMessage {
     /// `personal_telegram_in` or `personal_telegram_out`.
     #[schema(schema_with = message_direction)]
     pub direction: String,
+    /// Who wrote an incoming one; the REST interface does not show it.
+    #[serde(skip)]
+    pub sender: Option<String>,
     /// The text as shown.
     #[schema(example = "Здравствуйте! Есть в наличии?")]
     pub body: String,
@@ -169,7 +172,7 @@ pub async fn messages(
     }
     let messages = sqlx::query_as!(
         DialogMessage,
-        r#"select m.id, m.dialog_id, m.direction::text as "direction!", m.body, m.status::text as "status!", o.error as "error?",
+        r#"select m.id, m.dialog_id, m.direction::text as "direction!", o.sender_name as "sender?", m.body, m.status::text as "status!", o.error as "error?",
                   m.source_message_id, m.telegram_message_id, m.created_at at time zone 'utc' as "created_at!",
                   m.sent_at at time zone 'utc' as sent_at, m.delivered_at at time zone 'utc' as delivered_at
              from messages m left join personal_telegram_messages o on o.message_id = m.id

@@ -19,7 +19,7 @@ use tuberry_storage::{Store, Tx, clients, projects};
 
 /// Who signs in to the portal.
 pub(super) const OWNER: &str = "owner@demo.tuberry";
-const ADMINISTRATOR: &str = "admin@demo.tuberry";
+pub(super) const ADMINISTRATOR: &str = "admin@demo.tuberry";
 
 /// What `demo.json` holds.
 #[derive(Serialize, Deserialize)]
@@ -69,6 +69,8 @@ impl Seed {
     /// Makes everything, in Telegram and in the database, and writes it down last.
     pub(super) async fn create(data_dir: &Path, store: &Store, telegram: &Simulated) -> Result<Self> {
         let operator_id = telegram.person("Ольга", "Операторова").await?;
+        // Whom a visitor may connect by hand.
+        telegram.person("Борис", "Новиков").await?;
         let bot_token = telegram.bot("tuberry_demo_bot").await?;
         let forum_chat_id = telegram.forum("Рабочая группа", &bot_token, &[operator_id]).await?;
         let (password, webhook_secret) = (random_text(12), random_text(24));

@@ -18,6 +18,15 @@ pub(super) struct Simulated {
 pub(super) struct Topic {
     pub(super) thread_id: i64,
     pub(super) name: String,
+    /// The last message only.
+    pub(super) messages: Vec<Message>,
+}
+
+/// A message of a topic.
+#[derive(Debug, Deserialize)]
+pub(super) struct Message {
+    #[serde(default)]
+    pub(super) text: String,
 }
 
 impl Simulated {
@@ -63,9 +72,9 @@ impl Simulated {
         self.post("/control/messages", json!({ "from": from, "to": to, "text": text })).await.map(drop)
     }
 
-    /// The topics of a forum.
+    /// The topics of a forum, each with its last message.
     pub(super) async fn topics(&self, forum: i64) -> Result<Vec<Topic>> {
-        let topics = self.call(Method::GET, &format!("/control/forums/{forum}/topics"), None).await?;
+        let topics = self.call(Method::GET, &format!("/control/forums/{forum}/topics?last=1"), None).await?;
         Ok(serde_json::from_value(topics)?)
     }
 

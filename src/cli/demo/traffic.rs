@@ -2,7 +2,7 @@
 //! it now and then, and an operator answers in the topics that wait.
 
 use super::seed::{Chatters, Seed};
-use super::telegram::Simulated;
+use super::telegram::{Simulated, Topic};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -104,14 +104,20 @@ async fn connect(project: i32, employee: i64, api: &str, token: &str, telegram: 
     }
 }
 
-/// The operator answers one of the customers who wait: their topics' titles begin with a red mark.
+/// The operator answers one of the customers who wait.
 async fn answer_one(seed: &Seed, telegram: &Simulated) -> Result<()> {
     let topics = telegram.topics(seed.forum_chat_id).await?;
-    let waiting: Vec<i64> = topics.iter().filter(|topic| topic.name.starts_with('🔴')).map(|topic| topic.thread_id).collect();
+    let waiting: Vec<i64> = topics.iter().filter(|topic| waits_for_us(topic)).map(|topic| topic.thread_id).collect();
     if waiting.is_empty() {
         return Ok(());
     }
     telegram.answer(seed.forum_chat_id, choose(&waiting), seed.operator_id, choose(ANSWERS)).await
+}
+
+/// The title begins with a red mark, and the last word is one of our customers': what a visitor of the demo wrote by hand waits for the visitor.
+fn waits_for_us(topic: &Topic) -> bool {
+    let last = topic.messages.last().map_or("", |message| &message.text);
+    topic.name.starts_with('🔴') && QUESTIONS.iter().any(|question| last.ends_with(question))
 }
 
 fn random() -> usize {
@@ -125,4 +131,23 @@ fn choose<T: Copy>(from: &[T]) -> T {
 
 fn seconds_between(least: u64, most: u64) -> Duration {
     Duration::from_millis(least * 1000 + random() as u64 % ((most - least) * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::demo::telegram::Message;
+
+    #[test]
+    fn what_a_visitor_writes_is_left_to_the_visitor() {
+        let topic = |name: &str, text: &str| Topic {
+            thread_id: 7,
+            name: name.to_owned(),
+            messages: vec![Message { text: format!("💬 Иван Петров: {text}") }],
+        };
+        assert!(waits_for_us(&topic("🔴 Иван Петров", QUESTIONS[0])));
+        assert!(!waits_for_us(&topic("🟢 Иван Петров", QUESTIONS[0])));
+        assert!(!waits_for_us(&topic("🔴 Иван Петров", "Проверка")));
+        assert!(!waits_for_us(&Topic { thread_id: 7, name: "🔴 Иван".into(), messages: Vec::new() }));
+    }
 }

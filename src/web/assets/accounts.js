@@ -1,4 +1,4 @@
-// The cards of accounts: what they mirror, their names, their removal.
+// The cards of accounts: what they mirror, their names, their proxies, their removal.
 import { act, call, notice, refresh } from './app.js';
 
 const path = (id) => `/api/personal-telegram-accounts/${id}`;
@@ -9,7 +9,7 @@ document.addEventListener('change', async (event) => {
   const input = event.target;
   input.setAttribute('aria-busy', 'true');
   try {
-    await call('PATCH', path(input.dataset.account), { [field]: input.checked });
+    await call('PATCH', path(input.closest('[data-account]').dataset.account), { [field]: input.checked });
   } catch (error) {
     input.checked = !input.checked;
     notice(error.message, 'error');
@@ -18,24 +18,39 @@ document.addEventListener('change', async (event) => {
   }
 });
 
-/** A window that asks once more; `then` gets the account's id and the form. */
+/** A window behind the button `action` of a card: `show` and `then` get what the card says of itself (`dataset`) and the form; what goes wrong
+ * stands in the form. `then` may return what to say instead of «done». */
 function asks(action, show, then) {
   const dialog = document.getElementById(`${action}-window`);
   const form = dialog.querySelector('form');
+  const wrong = form.querySelector('[role="alert"]');
+  let card;
   document.addEventListener('click', (event) => {
     const button = event.target.closest(`[data-action="${action}"]`);
     if (!button) return;
-    dialog.dataset.account = button.dataset.account;
-    show(form, button.dataset.name);
+    card = { ...button.closest('[data-account]').dataset };
+    form.reset();
+    wrong.hidden = true;
+    for (const name of form.querySelectorAll('strong[data-name]')) name.textContent = card.name;
+    show(card, form);
     dialog.showModal();
   });
   dialog.querySelector('[data-close]').addEventListener('click', () => dialog.close());
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    act(form.querySelector('[type="submit"]'), async () => {
-      await then(dialog.dataset.account, form);
+    wrong.hidden = true;
+    act(event.submitter, async () => {
+      let said;
+      try {
+        said = await then(card, form, event.submitter.value);
+      } catch (error) {
+        wrong.textContent = error.message;
+        wrong.hidden = false;
+        return;
+      }
       dialog.close();
-      notice(form.dataset.done);
+      form.reset();
+      notice(said ?? form.dataset.done);
       await refresh();
     });
   });
@@ -43,14 +58,28 @@ function asks(action, show, then) {
 
 asks(
   'rename',
-  (form, name) => {
-    form.elements.display_name.value = name;
+  (card, form) => {
+    form.elements.display_name.value = card.name;
     requestAnimationFrame(() => form.elements.display_name.select());
   },
-  (id, form) => call('PATCH', path(id), { display_name: form.elements.display_name.value }),
+  async (card, form) => void (await call('PATCH', path(card.account), { display_name: form.elements.display_name.value })),
+);
+asks(
+  'proxy',
+  (card, form) => {
+    const now = document.getElementById('proxy-now');
+    now.hidden = form.querySelector('[value="remove"]').hidden = !card.proxy;
+    now.querySelector('code').textContent = card.proxy ?? '';
+  },
+  async (card, form, choice) => {
+    const proxy = `${path(card.account)}/proxy`;
+    if (choice !== 'remove') return void (await call('PUT', proxy, { url: form.elements.url.value.trim() }));
+    await call('DELETE', proxy);
+    return form.dataset.removed;
+  },
 );
 asks(
   'remove',
-  (form, name) => (form.querySelector('[data-name]').textContent = name),
-  (id) => call('DELETE', path(id)),
+  () => {},
+  async (card) => void (await call('DELETE', path(card.account))),
 );

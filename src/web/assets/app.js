@@ -42,6 +42,8 @@ export async function act(button, action) {
   } finally {
     button.disabled = false;
     button.removeAttribute('aria-busy');
+    // A disabled button loses the focus: whoever works by keyboard goes on from here.
+    if (document.activeElement === document.body) button.focus();
   }
 }
 

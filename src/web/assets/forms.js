@@ -25,8 +25,8 @@ document.addEventListener('submit', (event) => {
       return;
     }
     if (form.dataset.then) {
-      const page = new URL(form.dataset.then.replace('{id}', answer.id), location.href);
-      const here = page.pathname === location.pathname;
+      const page = new URL(form.dataset.then.replaceAll('{id}', answer.id), location.href);
+      const here = page.pathname === location.pathname && page.search === location.search;
       location.assign(page);
       if (here) location.reload();
       return;

@@ -8,7 +8,7 @@ const EVERY = 3000;
 const dialog = document.getElementById('login-window');
 const part = (name) => document.getElementById(`login-${name}`);
 const [code, form, hint, wrong, says, left] = ['code', 'form', 'hint', 'wrong', 'says', 'left'].map(part);
-const password = part('password');
+const [password, phone] = ['password', 'phone'].map(part);
 
 /** The login that the window shows: `{ project, since, id, stage, url: of the code that is seen, wanted: of the code that is being loaded, … }`. */
 let login;
@@ -97,6 +97,8 @@ function draw(mine, url) {
   picture.onload = () => {
     if (mine !== login || mine.wanted !== url) return;
     mine.url = url;
+    // In a demo: the simulated phone scans the code behind this link.
+    if (phone) phone.hash = new URLSearchParams({ scan: url });
     code.src = picture.src;
     code.hidden = false;
     enter('ready');

@@ -186,8 +186,8 @@ fn row(visitor: &Visitor, card: &DialogCard) -> Markup {
             @if let Some(last) = &card.last {
                 span.truncate {
                     @if last.outgoing { span.muted { (visitor.text("we-wrote")) " " } }
+                    @if last.failed { span.failure { "(" (visitor.text("message-out-failed")) ")" } " " }
                     (last.line)
-                    @if last.failed { " " span.failure { (visitor.text("message-out-failed")) } }
                 }
             }
             span.hint { (belongs) }

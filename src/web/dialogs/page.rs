@@ -73,7 +73,7 @@ pub(in crate::web) async fn show(
                             p.pages { a.button #older href={ (here) "?cursor=" (older) } { (text("older-messages")) } }
                         }
                         @if messages.is_empty() { p.muted { (text("no-messages")) } }
-                        ol.messages { @for message in messages[..fits].iter().rev() { (bubble(visitor, message)) } }
+                        ol.messages { @for message in messages[..fits].iter().rev() { (bubble(visitor, head.many, message)) } }
                         @if before.is_some() { p.pages { a.button #newest href=(here) { (text("newest-messages")) } } }
                     }
                 }
@@ -114,7 +114,7 @@ fn about(visitor: &Visitor, head: &DialogHead) -> Markup {
     let text = |id: &str| visitor.text(id);
     let state = if head.waiting { "dialog-waits" } else { "dialog-answered" };
     html! {
-        dl.facts {
+        dl.facts.short {
             dt { (text("state")) } dd.row { (waiting_mark(visitor, head.waiting)) span aria-hidden="true" { (text(state)) } }
             @if let Some(username) = &head.username { dt { (text("username")) } dd { "@" (username) } }
             dt { (text("project")) }
@@ -124,29 +124,35 @@ fn about(visitor: &Visitor, head: &DialogHead) -> Markup {
     }
 }
 
-/// Where Telegram opens the topic: `-100…` is how the Bot API writes a supergroup's id.
-fn topic_url(head: &DialogHead) -> Option<String> {
+/// Where Telegram opens the topic: `-100…` is how the Bot API writes a supergroup's id. In a demo the simulator does.
+fn topic_url(head: &DialogHead, simulator: Option<&str>) -> Option<String> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let group = head.group.as_deref()?.trim().strip_prefix("-100").filter(|group| digits(group))?;
     let topic = head.topic.as_deref().map(str::trim).filter(|topic| digits(topic))?;
-    Some(format!("https://t.me/c/{group}/{topic}"))
+    Some(match simulator {
+        None => format!("https://t.me/c/{group}/{topic}"),
+        Some(simulator) => format!("{simulator}/#side=groups&forum=-100{group}&thread={topic}"),
+    })
 }
 
 fn blocked(visitor: &Visitor, head: &DialogHead) -> Markup {
-    let url = topic_url(head);
+    let simulator = visitor.simulator.as_deref();
+    let url = topic_url(head, simulator);
+    let (target, rel) = if simulator.is_some() { ("simulator", None) } else { ("_blank", Some("noopener noreferrer")) };
     html! {
         div.row.answer {
             label.grow { span { (visitor.text("answer")) }
                 textarea #answer rows="2" disabled aria-describedby="why" placeholder=(visitor.text("answer-in-topic")) {} }
             @if let Some(url) = &url {
-                a.button.primary href=(url) target="_blank" rel="noopener noreferrer" { (visitor.text("open-topic")) }
+                a.button.primary #open-topic href=(url) target=(target) rel=[rel] { (visitor.text("open-topic")) }
             }
         }
         p.hint #why { (visitor.text("answer-in-topic.help")) @if url.is_none() { " " (visitor.text("no-topic-yet")) } }
     }
 }
 
-fn bubble(visitor: &Visitor, message: &DialogMessage) -> Markup {
+/// `many`: several people may write there, so that an incoming message says who did.
+fn bubble(visitor: &Visitor, many: bool, message: &DialogMessage) -> Markup {
     let outgoing = message.direction == "personal_telegram_out";
     let failed = message.status == "failed";
     let (author, state) = match (outgoing, message.status.as_str()) {
@@ -160,10 +166,13 @@ fn bubble(visitor: &Visitor, message: &DialogMessage) -> Markup {
     };
     html! {
         li.message.out[outgoing].failed[failed] data-id=(message.id) {
-            span.unseen { (visitor.text(author)) ": " }
+            @match message.sender.as_deref().filter(|sender| many && !outgoing && !sender.trim().is_empty()) {
+                Some(sender) => strong.small { (sender) },
+                None => span.unseen { (visitor.text(author)) ": " },
+            }
             span.text { (message.body) }
             span.muted.small { (parts::ago(message.created_at)) " · " (visitor.text(state)) }
-            @if let Some(error) = &message.error { span.error.small { (error) } }
+            @if let Some(error) = &message.error { span.error.small { (visitor.language.said(error)) } }
         }
     }
 }
@@ -174,16 +183,18 @@ mod tests {
 
     fn head(group: &str, topic: &str) -> DialogHead {
         let (group, topic) = (Some(group.to_owned()), Some(topic.to_owned()));
-        DialogHead { name: None, username: None, project: None, account: None, waiting: false, group, topic }
+        DialogHead { name: None, username: None, project: None, account: None, waiting: false, many: false, group, topic }
     }
 
     #[test]
     fn a_topic_opens_by_the_groups_bare_id() {
-        assert_eq!(topic_url(&head("-1001234567890", "42")).as_deref(), Some("https://t.me/c/1234567890/42"));
+        assert_eq!(topic_url(&head("-1001234567890", "42"), None).as_deref(), Some("https://t.me/c/1234567890/42"));
+        let simulated = topic_url(&head("-1001", "2"), Some("http://127.0.0.1:1"));
+        assert_eq!(simulated.as_deref(), Some("http://127.0.0.1:1/#side=groups&forum=-1001&thread=2"));
         for (group, topic) in
             [("-1234", "42"), ("1001234", "42"), ("-100", "42"), ("-1001234", ""), ("-100x", "1"), ("-1001", "javascript:1")]
         {
-            assert_eq!(topic_url(&head(group, topic)), None, "{group} {topic}");
+            assert_eq!(topic_url(&head(group, topic), None), None, "{group} {topic}");
         }
     }
 }

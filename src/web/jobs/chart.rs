@@ -1,7 +1,7 @@
 //! What ended in the last hours, as bars: done, repeated, dead.
 
 use crate::web::parts;
-use crate::web::visitor::Visitor;
+use crate::web::visitor::Operator;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use std::time::Duration;
@@ -53,12 +53,13 @@ fn bars(throughput: &[Throughput], since: DateTime<Utc>, span: Duration) -> Vec<
     bars
 }
 
-/// The chart of the spans, all kinds together.
-pub(super) fn chart(visitor: &Visitor, throughput: &[Throughput], since: DateTime<Utc>, span: Duration) -> Markup {
+/// The chart of the spans, all kinds together. Of one tenant's jobs only the ends are counted, not the repetitions.
+pub(super) fn chart(operator: &Operator, throughput: &[Throughput], since: DateTime<Utc>, span: Duration) -> Markup {
     let bars = bars(throughput, since, span);
     let most = bars.iter().map(|bar| bar.total()).max().unwrap_or(0);
     let mut sum = Bar::default();
     throughput.iter().for_each(|span| sum.add(span));
+    let (visitor, repetitions) = (&operator.visitor, operator.client.is_none());
     let text = |id: &str| visitor.text(id);
     let summary = visitor
         .language
@@ -72,11 +73,11 @@ pub(super) fn chart(visitor: &Visitor, throughput: &[Throughput], since: DateTim
                 line.axis x1="0" x2=(bars.len() * 10) y1=(HEIGHT) y2=(HEIGHT) {}
             }
             div.row.spread.muted.small { (parts::exact(since)) span { (text("now")) } }
-        }
-        ul.row.legend {
-            li { span.dot.done {} (text("chart-done")) ": " (sum.done) }
-            li { span.dot.retried {} (text("chart-retried")) ": " (sum.retried) }
-            li { span.dot.dead {} (text("chart-dead")) ": " (sum.dead) }
+            ul.row.legend {
+                li { span.dot.done {} (text("chart-done")) ": " (sum.done) }
+                @if repetitions { li { span.dot.retried {} (text("chart-retried")) ": " (sum.retried) } }
+                li { span.dot.dead {} (text("chart-dead")) ": " (sum.dead) }
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ pub(in crate::web) async fn show(
             div.heading { h1 { (text("jobs")) } (asked.windows(&operator)) }
             section.card #throughput data-live data-stream=[asked.after().is_none().then(|| parts::watched("/admin/jobs/live", &uri))] {
                 h2 { (text("throughput")) }
-                (chart::chart(visitor, &shown.throughput, since, span))
+                (chart::chart(&operator, &shown.throughput, since, span))
             }
             section #kinds data-live { (kinds::table(&operator, &shown.kinds)) }
             section.stack aria-labelledby="list" {
@@ -136,7 +136,7 @@ fn row(operator: &Operator, job: &Listed) -> Markup {
                 span.row { strong { (kind_name(visitor.language, &job.kind)) } (state_mark(visitor, job.state)) }
                 span.muted.small { (parts::ago(job.enqueued_at)) }
             }
-            @if let Some(error) = job.error.as_deref().filter(|error| !error.is_empty()) { span.failure { (parts::beginning(error, 160)) } }
+            @if let Some(error) = job.error.as_deref().filter(|error| !error.is_empty()) { span.failure { (parts::beginning(&visitor.language.said(error), 160)) } }
             span.hint { (about(operator, job)) span.wide { " · " (job.id) } }
         }
     }

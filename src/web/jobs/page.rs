@@ -97,7 +97,7 @@ fn facts(operator: &Operator, detailed: &Detailed) -> Markup {
             @if detailed.kind_paused { span.mark.warn { (text("kind-paused")) } }
             @if !detailed.kind_known { span.mark.bad { (text("no-process")) } }
         }
-        @if let Some(error) = job.error.as_deref().filter(|error| !error.is_empty()) { p.error { (error) } }
+        @if let Some(error) = job.error.as_deref().filter(|error| !error.is_empty()) { p.error { (visitor.language.said(error)) } }
         dl.facts {
             dt { (text("number")) } dd { code { (job.id) } }
             @if let (Some(client), None) = (job.client_id, operator.client) { dt { (text("client")) } dd { (client) } }
@@ -181,7 +181,7 @@ fn line(visitor: &Visitor, attempt: &Attempt) -> Markup {
             span.row { strong { (visitor.language.text_with("run", &[("number", attempt.run.to_string().into())])) } span class={ "mark " (kind) } { (visitor.text(outcome)) } }
             span.muted.small { (parts::exact(attempt.started_at)) @if let Some(took) = took { " · " (took) " " (visitor.text("milliseconds")) } }
         }
-        @if let Some(error) = attempt.error.as_deref().filter(|error| !error.is_empty()) { div.failure { (parts::beginning(error, ERROR_SHOWN)) } }
+        @if let Some(error) = attempt.error.as_deref().filter(|error| !error.is_empty()) { div.failure { (parts::beginning(&visitor.language.said(error), ERROR_SHOWN)) } }
         @if let Some(worker) = &attempt.worker { div.hint { (worker) } }
     }
 }

@@ -8,6 +8,8 @@ const PAUSE = 400; // milliseconds between two looks at the world
 
 /** What is chosen on the page. */
 const chosen = { person: null, peer: null, forum: null, thread: null, reply: null };
+/** A login's link that the address brought (`#scan=tg://login?…`): a phone has to be chosen for it. */
+let code = null;
 /** What the world held at the last look. */
 let world = { people: [], chats: [], forums: [], bots: [], topics: [], dialogs: [], messages: [] };
 
@@ -280,6 +282,7 @@ function recall() {
   const address = new URLSearchParams(location.hash.slice(1));
   for (const name of ["person", "peer", "forum", "thread"]) if (address.has(name)) chosen[name] = Number(address.get(name));
   document.body.dataset.side = address.get("side") === "groups" ? "groups" : "phones";
+  code = address.get("scan");
 }
 
 function show() {
@@ -307,6 +310,8 @@ async function look() {
     ]);
     world = { people, chats, forums, bots, topics, dialogs, messages };
     show();
+    if (code) openScan(code);
+    code = null;
   } catch (error) {
     console.warn(error);
   } finally {
@@ -416,7 +421,7 @@ function ask(dialog, done) {
     event.preventDefault();
     try { await done(form.elements); form.reset(); dialog.close(); } catch (problem) { if (error) error.textContent = inRussian(problem); else toast(inRussian(problem)); }
   });
-  return () => { if (error) error.textContent = ""; dialog.showModal(); };
+  return () => { if (error) error.textContent = ""; if (!dialog.open) dialog.showModal(); };
 }
 
 $("add-person").addEventListener("click", ask($("person"), async (fields) => {
@@ -429,16 +434,28 @@ $("add-person").addEventListener("click", ask($("person"), async (fields) => {
   look();
 }));
 
-const showScan = ask($("scan"), async ({ url }) => {
-  await call("POST", `/control/users/${chosen.person}/scan`, { url: url.value.trim() });
-  toast("Вход подтверждён на телефоне");
+const scan = $("scan").querySelector("form").elements;
+const showScan = ask($("scan"), async ({ person, url }) => {
+  await call("POST", `/control/users/${person.value}/scan`, { url: url.value.trim() });
+  toast("Вход подтверждён на телефоне: вернитесь в кабинет");
 });
-function openScan() {
-  const user = world.people.find((person) => person.id === chosen.person);
-  $("scan-who").textContent = fullName(user);
-  $("scan-hint").textContent = user.has_password ? `После сканирования спросят пароль 2FA. Подсказка: ${user.hint || "нет"}` : "Пароля 2FA у этого человека нет.";
-  showScan();
+function hintAtScan() {
+  const user = world.people.find((person) => person.id === Number(scan.person.value));
+  if (!user) $("scan-hint").textContent = "";
+  else $("scan-hint").textContent = user.has_password ? `После сканирования спросят пароль 2FA. Подсказка: ${user.hint || "нет"}` : "Пароля 2FA у этого человека нет.";
 }
+/** Asks which phone shall scan a code; without `url`, for that, too. */
+function openScan(url) {
+  const people = world.people.filter((user) => user.id !== 777000);
+  scan.person.replaceChildren(make("option", { value: "" }, people.length ? "Выберите телефон" : "Сначала добавьте человека"),
+    ...people.map((user) => make("option", { value: user.id }, fullName(user))));
+  scan.person.value = chosen.person ?? "";
+  scan.url.value = url ?? "";
+  hintAtScan();
+  showScan();
+  if (url) scan.person.focus();
+}
+scan.person.addEventListener("change", hintAtScan);
 
 const showNewChat = ask($("chat"), async ({ peer }) => openChat(Number(peer.value)));
 function openNewChat() {
@@ -455,6 +472,7 @@ for (const button of document.querySelectorAll("[data-side-button]")) {
   button.addEventListener("click", () => { document.body.dataset.side = button.dataset.sideButton; show(); });
 }
 
+addEventListener("hashchange", () => { recall(); show(); look(); });
 recall();
 show();
 listen();
