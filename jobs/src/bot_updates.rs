@@ -11,11 +11,12 @@ use tuberry_domain::text::MESSAGE_LIMIT;
 use tuberry_domain::{BotId, ThreadId};
 use tuberry_storage::chat_membership::{self, Membership};
 use tuberry_storage::replies::{self, NewReply};
-use tuberry_storage::{Error, Result, Store, mirror};
+use tuberry_storage::{Error, Result, Store, bots, mirror};
 
 /// Accepts an update of `bot`. When it returns, everything that follows from the update is durable.
 pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()> {
     match &update.event {
+        BotEvent::Message(message) if is_for_another(store, bot, message).await? => Ok(()),
         BotEvent::Message(message) if is_getid(message) => answer_getid(store, bot, message).await,
         BotEvent::Message(message) => match message.thread {
             Some(topic) => accept_reply(store, bot, message, topic).await,
@@ -24,6 +25,14 @@ pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()>
         BotEvent::Service(service) => accept_service(store, bot, service).await,
         BotEvent::Membership(membership) => record_membership(store, bot, membership).await,
         BotEvent::Ignored => Ok(()),
+    }
+}
+
+/// A command that names another bot is none of ours, nor the customer's.
+async fn is_for_another(store: &Store, bot: BotId, message: &BotMessage) -> Result<bool> {
+    match message.command().and_then(|command| command.bot) {
+        Some(name) => Ok(!bots::is_called(store.pool(), bot, name).await?),
+        None => Ok(false),
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
 
     let claims = Claims::start(direct_url.clone(), Some(room)).await.context("claims")?;
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
+    queue.hear_first(&store);
     let links = Links::new(claims.clone(), queue.clone());
     let sealer = Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets));
     let context = Context {

@@ -72,6 +72,16 @@ pub async fn find(executor: impl PgExecutor<'_>, client: ClientId, bot: BotId) -
     Ok(bot.fetch_optional(executor).await?)
 }
 
+/// Whether a bot is known by this name (without `@`). One whose name nobody stored is known by any.
+pub async fn is_called(pool: &PgPool, bot: BotId, name: &str) -> Result<bool> {
+    let called = sqlx::query_scalar!(
+        r#"select exists (select from bots where id = $1 and lower(coalesce(nullif(ltrim(bot_username, '@'), ''), $2)) = lower($2)) as "called!""#,
+        bot.0,
+        name
+    );
+    Ok(called.fetch_one(pool).await?)
+}
+
 /// The token of a tenant's bot.
 pub async fn token(pool: &PgPool, client: ClientId, bot: BotId) -> Result<Option<BotToken>> {
     let token = sqlx::query_scalar!("select token from bots where id = $1 and client_id = $2", bot.0, client.0);

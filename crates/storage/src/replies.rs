@@ -166,7 +166,7 @@ pub fn chat_scope(account: AccountId, chat: ChatId) -> String {
 /// Loads a reply. `None`: it was deleted.
 pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
     let Some(row) = sqlx::query!(
-        "select m.status::text as \"status!\", o.dialog_id, o.account_id, o.chat_id, o.text, o.entities, d.personal_account_id,
+        "select m.status::text as \"status!\", o.error, o.dialog_id, o.account_id, o.chat_id, o.text, o.entities, d.personal_account_id,
                 q.telegram_id as \"reply_to?\", p.access_hash as \"access_hash?\", p.name as \"name?\", p.broadcast as \"broadcast?\", p.bot as \"bot?\",
                 (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
                 (select max(l.not_before) from personal_telegram_send_limits l
@@ -188,7 +188,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
     let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {message}: {error}"));
     let entities: Vec<Entity> = serde_json::from_value(row.entities).map_err(unreadable)?;
     Ok(Some(Reply {
-        finished: matches!(row.status.as_str(), "delivered" | "failed"),
+        finished: row.status == "delivered" || (row.status == "failed" && row.error.as_deref() != Some(ABANDONED)),
         dialog: DialogId(row.dialog_id),
         account: row.personal_account_id.map(AccountId),
         peer: Peer {
@@ -290,6 +290,40 @@ pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Resu
          update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
         account.0,
         reason
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(ids.into_iter().map(MessageId).collect())
+}
+
+/// Replies that have waited for over half a minute, at most `limit`, the oldest first.
+pub async fn waiting_long(pool: &PgPool, limit: i64) -> Result<Vec<(MessageId, DialogId)>> {
+    let rows = sqlx::query!(
+        "select m.id, o.dialog_id
+           from messages m
+           join personal_telegram_messages o on o.message_id = m.id and not o.incoming
+          where m.status = 'pending' and o.created_at < now() - interval '30 seconds'
+          order by m.id limit $1",
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (MessageId(row.id), DialogId(row.dialog_id))).collect())
+}
+
+/// Why a reply failed whose job ended without a word: somebody cancelled or deleted it, or its time ran out. The only failure that a retry of
+/// the job can mend.
+const ABANDONED: &str = "отправка отменена";
+
+/// Fails those of the replies that still wait, because nothing sends them any more. Returns them, for their notices.
+pub async fn abandon(tx: &mut Tx, messages: &[MessageId]) -> Result<Vec<MessageId>> {
+    let ids: Vec<i32> = messages.iter().map(|message| message.0).collect();
+    let ids = sqlx::query_scalar!(
+        "with failed as (
+           update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = any($1) and status = 'pending' returning id)
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+        &ids,
+        ABANDONED
     )
     .fetch_all(tx.conn())
     .await?;

@@ -90,6 +90,12 @@ impl Store {
         }
     }
 
+    /// From now on this process' queue hears of commits before the others do. `ear` takes payloads of the queue's channel over and tells the
+    /// other processes what it leaves to them; false: it has ended, and everybody is told at once.
+    pub fn wake_first(&self, ear: impl Fn(Vec<String>) -> bool + Send + Sync + 'static) {
+        self.wake_ups.first_tell(Box::new(ear));
+    }
+
     /// Wakes the queue for what has been committed.
     pub fn wake(&self, wake_ups: &[String]) {
         let mut pending = Pending::default();
