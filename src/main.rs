@@ -26,7 +26,10 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tuberry: {error:#}");
+            // Settings that cannot be used are several lines.
+            for line in format!("{error:#}").lines() {
+                eprintln!("tuberry: {line}");
+            }
             ExitCode::FAILURE
         }
     }

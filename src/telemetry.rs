@@ -30,7 +30,9 @@ pub struct Telemetry {
 /// # Errors
 /// When the collector's address cannot be used.
 pub fn start(service: Option<&str>, runtime: &Handle) -> Result<Telemetry, Refused> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter());
+    // Empty means the default here, too; what cannot be read is refused with the other settings.
+    let own = config::process_environment("RUST_LOG").filter(|filter| !filter.trim().is_empty());
+    let filter = own.and_then(|filter| EnvFilter::try_new(filter).ok()).unwrap_or_else(default_filter);
     let settings = match service {
         Some(service) => config::Traces::read(&config::process_environment, service)?,
         None => None,

@@ -95,7 +95,8 @@ fn unsupported(attachment: &content::Attachment) -> String {
     format!("пока можно отправлять только текст, а это {}", attachment.label())
 }
 
-fn random_ids(count: usize) -> Vec<i64> {
+/// A `random_id` for each part of a reply.
+pub(crate) fn random_ids(count: usize) -> Vec<i64> {
     let mut bytes = vec![0u8; count * 8];
     getrandom::fill(&mut bytes).expect("the system has randomness");
     bytes.as_chunks::<8>().0.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()

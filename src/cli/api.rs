@@ -1,6 +1,8 @@
 //! `tuberry api`: the REST interface and the bots' webhooks.
 
+use super::patience::reached;
 use super::{asked_to_stop, open_store};
+use crate::bridge::Publisher;
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
 use crate::http::{self, AppState, PasswordProver, Webhooks, router};
@@ -15,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::{Sealer, Secret};
+use tuberry_domain::Secret;
 use tuberry_storage::Store;
 use tuberry_telegram::HttpBotApi;
 use tuberry_telegram::mtproto::srp;
@@ -39,7 +41,12 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let recorder = settings.metrics_listen.map(|_| Recorder::install()).transpose().context("metrics")?;
-    let store = open_store(&settings.database, POOL).await?;
+    let store = Store::open(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
+    let Some(store) = reached(store).await? else { return Ok(()) };
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     let metrics = recorder.map(|recorder| Metrics::new(recorder, store.clone(), None));
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
@@ -125,7 +132,7 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
     let base_url = settings.webhook_base_url.clone().filter(|_| settings.bot_updates == BotUpdates::Webhook);
     Ok(AppState {
         store,
-        sealer: Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets)),
+        sealer: Arc::new(settings.sessions.sealer()),
         tokens: Tokens::new(&settings.jwt_secret, settings.jwt_lifetime),
         bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base).context("the Bot API's client")?),
         prover,

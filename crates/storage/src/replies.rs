@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use std::time::Duration;
 use tuberry_domain::intake::Peer;
+use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::text::{Entity, FormattedText};
 use tuberry_domain::{AccountId, BotId, BotMessageId, ChatId, DialogId, MessageId, TelegramMessageId, ThreadId};
 
@@ -50,13 +51,29 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
     Ok(row.map(|row| Addressee {
         dialog: DialogId(row.dialog_id),
         account: row.personal_account_id.map(AccountId),
-        problem: match (row.personal_account_id, row.status.as_deref()) {
-            (None, _) => Some("аккаунт отключён от проекта".to_owned()),
-            (_, Some("error")) => Some(row.last_error.unwrap_or_else(|| "аккаунт не работает".to_owned())),
-            _ => None,
-        },
+        problem: problem(row.personal_account_id, row.status.as_deref(), row.last_error),
         chat: ChatId(row.chat_id),
     }))
+}
+
+/// Why an account cannot send.
+pub(crate) fn problem(account: Option<i32>, status: Option<&str>, error: Option<String>) -> Option<String> {
+    match (account, status) {
+        (None, _) => Some("аккаунт отключён от проекта".to_owned()),
+        (_, Some("error")) => Some(error.unwrap_or_else(|| "аккаунт не работает".to_owned())),
+        _ => None,
+    }
+}
+
+fn status_event(row: (i32, i32, i32), status: &'static str, error: Option<&str>) -> StatusEvent {
+    let (message, dialog, account) = row;
+    StatusEvent::Message {
+        account_id: AccountId(account),
+        dialog_id: DialogId(dialog),
+        message_db_id: MessageId(message),
+        status,
+        error: error.map(str::to_owned),
+    }
 }
 
 /// True when this operator's message was accepted before.
@@ -127,6 +144,10 @@ pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
     )
     .execute(tx.conn())
     .await?;
+    if reply.refused.is_some() {
+        let account = reply.to.account.map_or(0, |account| account.0);
+        tx.tell_after_commit(status_event((id, reply.to.dialog.0, account), status, reply.refused));
+    }
     Ok(MessageId(id))
 }
 
@@ -231,20 +252,27 @@ pub struct Delivery {
 
 /// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in.
 pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<Delivery> {
-    let age = sqlx::query_scalar!(
+    let done = sqlx::query!(
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
          ours as (
-           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1 returning created_at)
-         update messages set status = 'delivered', source_message_id = coalesce($3::bigint::text, source_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
+           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1
+           returning dialog_id, account_id, created_at)
+         update messages m set status = 'delivered', source_message_id = coalesce($3::bigint::text, m.source_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
-          where id = $1 and status <> 'delivered'
-         returning (select extract(epoch from clock_timestamp() - o.created_at)::float8 from ours o) as age",
+           from ours o
+          where m.id = $1 and m.status <> 'delivered'
+         returning o.dialog_id, o.account_id, extract(epoch from clock_timestamp() - o.created_at)::float8 as \"age!\"",
         message.0,
         part,
         sent.map(|id| i64::from(id.0))
-    );
-    let age = age.fetch_optional(tx.conn()).await?.flatten();
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let age = done.as_ref().map(|row| row.age);
+    if let Some(row) = done {
+        tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "delivered", None));
+    }
     // The intake holds the same row while it adds a message: what it added is seen by the statement after this one.
     sqlx::query!(
         "select 1 as one from personal_telegram_dialogs o join personal_telegram_messages r on r.dialog_id = o.dialog_id
@@ -270,30 +298,37 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
 pub async fn failed(tx: &mut Tx, message: MessageId, reason: &str) -> Result<bool> {
     let done = sqlx::query!(
         "with ours as (update personal_telegram_messages set error = $2 where message_id = $1)
-         update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = $1 and status = 'pending'",
+         update messages m set status = 'failed', updated_at = now() at time zone 'utc' from personal_telegram_messages o
+          where m.id = $1 and o.message_id = $1 and m.status = 'pending' returning o.dialog_id, o.account_id",
         message.0,
         reason
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    if let Some(row) = &done {
+        tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "failed", Some(reason)));
+    }
+    Ok(done.is_some())
 }
 
 /// Fails every waiting reply of an account that will not send any more. Returns them, for their notices.
 pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Result<Vec<MessageId>> {
-    let ids = sqlx::query_scalar!(
+    let rows = sqlx::query!(
         "with failed as (
            update messages m set status = 'failed', updated_at = now() at time zone 'utc'
              from personal_telegram_messages o
             where o.message_id = m.id and o.account_id = $1 and not o.incoming and m.status = 'pending'
            returning m.id)
-         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id, o.dialog_id",
         account.0,
         reason
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(ids.into_iter().map(MessageId).collect())
+    for row in &rows {
+        tx.tell_after_commit(status_event((row.message_id, row.dialog_id, account.0), "failed", Some(reason)));
+    }
+    Ok(rows.into_iter().map(|row| MessageId(row.message_id)).collect())
 }
 
 /// Replies that have waited for over half a minute, at most `limit`, the oldest first.

@@ -13,15 +13,21 @@ pub enum KeyClass {
     Login = 7102,
     /// The long polling of a managing bot (`BotId`): Telegram answers one `getUpdates` at a time.
     Bot = 7104,
+    /// The Redis bridge (object 1): one process in the cluster takes elements, so that they stay in order.
+    Bridge = 7105,
 }
 
 impl KeyClass {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::Account, Self::Login, Self::Bot, Self::Bridge];
+
     /// In a word, for counting.
     pub fn label(self) -> &'static str {
         match self {
             Self::Account => "account",
             Self::Login => "login",
             Self::Bot => "bot",
+            Self::Bridge => "bridge",
         }
     }
 }
