@@ -102,7 +102,6 @@ pub const VARIABLES: &[Variable] = &[
     plain("RETENTION_STATISTICS", Text("30d"), "how long the throughput is kept"),
     plain("RETENTION_AUDIT", Text("365d"), "how long it is kept what people did to jobs"),
     url("OTEL_EXPORTER_OTLP_ENDPOINT", Nothing, "a collector of traces; nothing: none"),
-    plain("OTEL_SERVICE_NAME", Derived(|_| "tuberry-api, tuberry-worker".into()), "what the processes are called in traces"),
     plain("WORKER_CONNECTS_PER_SECOND", Text("250"), "accounts that one worker connects per second"),
     url("TELEGRAM_PROXY", Nothing, "SOCKS5 for all accounts without a proxy of their own"),
     plain("TELEGRAM_SIMULATOR", Nothing, "the simulator instead of Telegram"),
