@@ -256,7 +256,7 @@ impl Settings {
             listen,
             board_listen,
             metrics_listen: refused.or(environment.optional("METRICS_LISTEN", "an address like 127.0.0.1:8083"), None),
-            retention: refused.or(retention::read(&environment), Retention::default()),
+            retention: retention::read(&environment, &mut refused),
             worker_listen: refused.or(environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"), None),
             worker_max_accounts: refused.or(environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"), 1000),
             worker_weight: refused.or(worker_weight(&environment), 1),

@@ -31,7 +31,7 @@ pub struct Telemetry {
 /// When the collector's address cannot be used.
 pub fn start(service: Option<&str>, runtime: &Handle) -> Result<Telemetry, Refused> {
     // Empty means the default here, too; what cannot be read is refused with the other settings.
-    let own = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
+    let own = config::process_environment("RUST_LOG").filter(|filter| !filter.trim().is_empty());
     let filter = own.and_then(|filter| EnvFilter::try_new(filter).ok()).unwrap_or_else(default_filter);
     let settings = match service {
         Some(service) => config::Traces::read(&config::process_environment, service)?,

@@ -3,6 +3,7 @@
 
 use crate::bot_updates::random_ids;
 use crate::enqueue_all;
+use crate::meters::{self, Direction};
 use crate::send_reply::{SendReply, announce_failure};
 use std::collections::{BTreeMap, HashSet};
 use tuberry_domain::personal_task::{Refusal, SendTask, Unreadable};
@@ -72,6 +73,7 @@ pub async fn accept(
     }
     send(&mut tx, &accepted, &dialogs).await?;
     tx.commit().await?;
+    meters::accepted(Direction::Out, accepted.len());
     Ok(refusals)
 }
 

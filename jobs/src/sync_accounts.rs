@@ -2,6 +2,7 @@
 
 use crate::account_ended::fail_waiting_replies;
 use crate::context::Context;
+use crate::meters::{self, Direction};
 use crate::post_notice::{Notice, PostNotice};
 use crate::queue::{self, census};
 use crate::send_reply::{SendReply, announce_failure};
@@ -96,10 +97,13 @@ async fn fail_abandoned(store: &Store) -> Result<(), JobError> {
         return Ok(());
     }
     let mut tx = store.begin().await?;
-    for message in replies::abandon(&mut tx, &abandoned).await? {
+    let failed = replies::abandon(&mut tx, &abandoned).await?;
+    for &message in &failed {
         announce_failure(&mut tx, message).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    meters::failed(Direction::Out, failed.len());
+    Ok(())
 }
 
 async fn announce_stranded(store: &Store) -> tuberry_storage::Result<()> {

@@ -33,12 +33,12 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
+    let recorder = settings.worker_listen.map(|_| Recorder::install()).transpose().context("metrics")?;
     let Some(store) = reached(store).await? else { return Ok(()) };
     let store = match &settings.redis {
         None => store,
         Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
     };
-    let recorder = settings.worker_listen.map(|_| Recorder::install()).transpose().context("metrics")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
     }

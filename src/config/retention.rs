@@ -1,6 +1,6 @@
 //! How long is kept what has served: durations like `7d`, `12h`, `1d12h`.
 
-use super::{Environment, Refused};
+use super::{Environment, Refusals, Refused};
 use std::time::Duration;
 use tuberry_jobs::Retention;
 
@@ -8,18 +8,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
-pub(super) fn read(environment: &Environment<'_>) -> Result<Retention, Refused> {
+pub(super) fn read(environment: &Environment<'_>, refused: &mut Refusals) -> Retention {
     let default = Retention::default();
-    let kept = |name, default, least| duration(environment, name, default, least);
-    Ok(Retention {
-        done_jobs: kept("RETENTION_DONE_JOBS", default.done_jobs, HOUR)?,
-        dead_jobs: kept("RETENTION_DEAD_JOBS", default.dead_jobs, HOUR)?,
-        logins: kept("RETENTION_LOGINS", default.logins, HOUR)?,
+    let mut kept = |name, default, least| refused.or(duration(environment, name, default, least), default);
+    Retention {
+        done_jobs: kept("RETENTION_DONE_JOBS", default.done_jobs, HOUR),
+        dead_jobs: kept("RETENTION_DEAD_JOBS", default.dead_jobs, HOUR),
+        logins: kept("RETENTION_LOGINS", default.logins, HOUR),
         // Telegram repeats an update for a day.
-        updates: kept("RETENTION_UPDATES", default.updates, 2 * DAY)?,
-        statistics: kept("RETENTION_STATISTICS", default.statistics, DAY)?,
-        audit: kept("RETENTION_AUDIT", default.audit, DAY)?,
-    })
+        updates: kept("RETENTION_UPDATES", default.updates, 2 * DAY),
+        statistics: kept("RETENTION_STATISTICS", default.statistics, DAY),
+        audit: kept("RETENTION_AUDIT", default.audit, DAY),
+    }
 }
 
 fn duration(environment: &Environment<'_>, name: &'static str, default: Duration, least: Duration) -> Result<Duration, Refused> {
@@ -72,7 +72,9 @@ mod tests {
     fn what_is_too_short_or_too_long_is_refused() {
         let given = |name: &'static str, value: &'static str| {
             let variable = move |asked: &str| (asked == name).then(|| value.to_owned());
-            read(&Environment(&variable))
+            let mut refused = Refusals::default();
+            let retention = read(&Environment(&variable), &mut refused);
+            refused.settle(retention)
         };
         assert_eq!(given("RETENTION_DONE_JOBS", "").unwrap(), Retention::default());
         assert_eq!(given("RETENTION_DONE_JOBS", "12h").unwrap().done_jobs, Duration::from_secs(43_200));
@@ -82,7 +84,7 @@ mod tests {
             ("RETENTION_UPDATES", "1d"),
             ("RETENTION_AUDIT", "4000d"),
         ] {
-            assert_eq!(given(name, value).unwrap_err().name, name);
+            assert_eq!(given(name, value).unwrap_err().0[0].name, name);
         }
     }
 }

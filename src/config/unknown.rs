@@ -6,7 +6,7 @@
 use super::{Refused, VARIABLES};
 
 /// What names of ours begin with.
-const PREFIXES: [&str; 3] = ["PERSONAL_TELEGRAM_", "WORKER_", "TUBERRY_"];
+const PREFIXES: [&str; 4] = ["PERSONAL_TELEGRAM_", "RETENTION_", "WORKER_", "TUBERRY_"];
 /// Shorter names resemble each other by chance, like `APP_SECRET` and `API_SECRET`.
 const LEAST_LENGTH: usize = 11;
 /// Changes of a character between a name and its misspelling.

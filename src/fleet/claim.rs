@@ -111,7 +111,7 @@ impl Claims {
     /// Shows to Prometheus how this process' leases stand now.
     pub fn show(&self) {
         let figures = self.held.figures();
-        for class in [KeyClass::Account, KeyClass::Login, KeyClass::Bot].map(KeyClass::label) {
+        for class in KeyClass::ALL.map(KeyClass::label) {
             let held = figures.held.get(class).copied().unwrap_or_default();
             metrics::gauge!("tuberry_leases_held", "class" => class).set(held as f64);
         }

@@ -168,7 +168,7 @@ fn describe() {
     describe_histogram!("tuberry_http_request_seconds", Unit::Seconds, "Time of a request");
     // Shown from the start, so that the first one is a rise.
     counter!("tuberry_retention_rows_total").absolute(0);
-    for class in [KeyClass::Account, KeyClass::Login, KeyClass::Bot] {
+    for class in KeyClass::ALL {
         counter!("tuberry_leases_lost_total", "class" => class.label()).absolute(0);
     }
     tuberry_jobs::meters::begin();

@@ -41,6 +41,22 @@ async fn a_conversation_is_two_traces_and_the_right_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_polling_an_answers_trace_begins_at_its_update() {
+    let collector = Collector::start().await;
+    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()), ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned())];
+    let stack = Stack::start(Setup { environment, ..Setup::default() }).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "вопрос").await;
+    let topic = stack.topic("Иван").await;
+    stack.answer(&topic, "ответ").await;
+    let outwards = ["telegram.messages.sendMessage", "job.send-reply", "update"];
+    let outwards = wait_until(SOON, "a trace from the update to the customer", async || collector.chain(&outwards)).await;
+    assert!(outwards[2].parent.is_empty());
+    assert!(collector.spans().iter().all(|span| span.name != "bot.getUpdates"), "waiting is no trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_says_that_the_database_is_away_and_does_not_wait_for_it() {
     let store = Store::open("postgres://nobody@127.0.0.1:1/nothing", 2).unwrap();
     let metrics = Metrics::new(Recorder::install().unwrap(), store, None);

@@ -114,7 +114,6 @@ impl Stack {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
-        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }

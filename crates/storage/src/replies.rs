@@ -256,19 +256,20 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
          ours as (
-           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1)
+           update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1
+           returning dialog_id, account_id, created_at)
          update messages m set status = 'delivered', source_message_id = coalesce($3::bigint::text, m.source_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
-           from personal_telegram_messages o
-          where m.id = $1 and o.message_id = $1 and m.status <> 'delivered'
-         returning o.dialog_id, o.account_id, extract(epoch from clock_timestamp() - o.created_at)::float8 as age",
+           from ours o
+          where m.id = $1 and m.status <> 'delivered'
+         returning o.dialog_id, o.account_id, extract(epoch from clock_timestamp() - o.created_at)::float8 as \"age!\"",
         message.0,
         part,
         sent.map(|id| i64::from(id.0))
     )
     .fetch_optional(tx.conn())
     .await?;
-    let age = done.as_ref().and_then(|row| row.age);
+    let age = done.as_ref().map(|row| row.age);
     if let Some(row) = done {
         tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "delivered", None));
     }

@@ -18,6 +18,9 @@ pub enum KeyClass {
 }
 
 impl KeyClass {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::Account, Self::Login, Self::Bot, Self::Bridge];
+
     /// In a word, for counting.
     pub fn label(self) -> &'static str {
         match self {
