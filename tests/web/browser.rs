@@ -194,9 +194,12 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses keys where the focus is.
+    /// Presses keys where the focus is. An element that the page has just replaced took none: once more.
     pub async fn press(&self, keys: &str) {
-        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+        wait_until(PATIENCE, "keys where the focus is", async || {
+            self.client.active_element().await.ok()?.send_keys(keys).await.ok()
+        })
+        .await;
     }
 
     /// The value of a script's expression.
