@@ -59,7 +59,7 @@ if ((${#packages[@]})); then
 fi
 
 if ! venv_is_current; then
-  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator)" >&2
+  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, cryptography stands in for an old Tuberry)" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"

@@ -9,7 +9,7 @@ use crate::http::DemoOwner;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use tuberry_domain::Secret;
+use tuberry_domain::{Sealer, Secret};
 
 /// A variable that the service cannot start with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,15 @@ pub struct Database {
     pub direct_url: Secret<String>,
 }
 
+/// The secrets that sessions are sealed under. Enough, with [`Database`], for `session`.
+#[derive(Clone, Debug)]
+pub struct SessionSecrets {
+    /// `PERSONAL_TELEGRAM_SESSION_SECRET`, or `APP_SECRET`: seals what stands in the database.
+    pub current: Secret<String>,
+    /// `PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS`, comma-separated, and `APP_SECRET` where it is not the current one: they open only.
+    pub previous: Vec<Secret<String>>,
+}
+
 /// Everything that `api` and `worker` need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -50,10 +59,8 @@ pub struct Settings {
     pub jwt_secret: Secret<String>,
     /// `JWT_EXPIRES`: lifetime of a bearer token.
     pub jwt_lifetime: Duration,
-    /// `PERSONAL_TELEGRAM_SESSION_SECRET`, or `APP_SECRET`: seals what stands in the database.
-    pub session_secret: Secret<String>,
-    /// `PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS`, comma-separated, and `APP_SECRET` where it is not the current one: they open only.
-    pub previous_session_secrets: Vec<Secret<String>>,
+    /// What seals and opens what stands in the database.
+    pub sessions: SessionSecrets,
     /// Telegram: where it is and as what we appear there.
     pub telegram: Telegram,
     /// `BOT_UPDATES`; by default webhook where `WEBHOOK_BASE_URL` is set, else polling.
@@ -136,22 +143,36 @@ impl Database {
     }
 }
 
-impl Settings {
-    /// Reads everything from `variable`, which stands for the environment.
+impl SessionSecrets {
+    /// Reads `PERSONAL_TELEGRAM_SESSION_SECRET`, `…_PREVIOUS` and `APP_SECRET`.
     pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let environment = Environment(variable);
         let app_secret = Secret::new(environment.required("APP_SECRET")?);
         let own_secret = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET").map(Secret::new);
         let previous = environment.text("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS").unwrap_or_default();
-        let mut previous_session_secrets: Vec<_> = previous
+        let mut previous: Vec<_> = previous
             .split(',')
             .map(str::trim)
             .filter(|secret| !secret.is_empty())
             .map(|secret| Secret::new(secret.to_owned()))
             .collect();
         if own_secret.is_some() {
-            previous_session_secrets.push(app_secret.clone());
+            previous.push(app_secret.clone());
         }
+        Ok(Self { current: own_secret.unwrap_or(app_secret), previous })
+    }
+
+    /// A sealer with them.
+    pub fn sealer(&self) -> Sealer {
+        Sealer::new(&self.current, &self.previous)
+    }
+}
+
+impl Settings {
+    /// Reads everything from `variable`, which stands for the environment.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        let environment = Environment(variable);
+        let sessions = SessionSecrets::read(variable)?;
         let webhook_base_url = environment.http_url("WEBHOOK_BASE_URL")?.as_ref().map(without_slash);
         let telegram = Telegram::read(&environment)?;
         Ok(Self {
@@ -160,8 +181,7 @@ impl Settings {
             redis_url: environment.text("REDIS_URL").map(Secret::new),
             jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
             jwt_lifetime: Duration::from_secs(environment.parsed("JWT_EXPIRES", 3600u32, "seconds")?.into()),
-            session_secret: own_secret.unwrap_or(app_secret),
-            previous_session_secrets,
+            sessions,
             telegram,
             bot_updates: bot_updates(&environment, webhook_base_url.is_some())?,
             webhook_base_url,
@@ -273,11 +293,11 @@ mod tests {
 
     #[test]
     fn the_sessions_own_secret_comes_before_the_applications() {
-        assert_eq!(read(&[]).unwrap().session_secret.expose(), "app");
+        assert_eq!(read(&[]).unwrap().sessions.current.expose(), "app");
         let own =
             read(&[("PERSONAL_TELEGRAM_SESSION_SECRET", "own"), ("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS", "a, b")]).unwrap();
-        assert_eq!(own.session_secret.expose(), "own");
-        let previous: Vec<_> = own.previous_session_secrets.iter().map(|secret| secret.expose().as_str()).collect();
+        assert_eq!(own.sessions.current.expose(), "own");
+        let previous: Vec<_> = own.sessions.previous.iter().map(|secret| secret.expose().as_str()).collect();
         assert_eq!(previous, ["a", "b", "app"]);
     }
 

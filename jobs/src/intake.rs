@@ -14,6 +14,9 @@ use tuberry_storage::{Error, Result, Tx, accounts, intake};
 
 /// Stores a batch: peers, dialogs, messages, their `mirror-message` jobs, and the update state. What is stored already stays as it is.
 pub async fn store(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<()> {
+    if let Some(owner) = &batch.owner {
+        accounts::introduce(tx, account, owner).await?;
+    }
     intake::save_peers(tx, account, &batch.peers).await?;
     if batch.messages.iter().any(|message| !message.out) {
         store_messages(tx, account, batch).await?;

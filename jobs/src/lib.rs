@@ -11,6 +11,7 @@ mod log_out;
 mod login;
 mod mark_reply;
 mod mirror_message;
+pub mod old_sessions;
 pub mod origin;
 mod poll_login;
 mod post_notice;

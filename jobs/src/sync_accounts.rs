@@ -3,7 +3,7 @@
 use crate::account_ended::fail_waiting_replies;
 use crate::context::Context;
 use crate::post_notice::{Notice, PostNotice};
-use crate::{Job, JobError, Policy, Unique, enqueue, queue};
+use crate::{Job, JobError, Policy, Unique, enqueue, old_sessions, queue};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tuberry_storage::{Store, leases, limits, logins, portal_sessions, replies, restrictions, sync, workers};
@@ -54,6 +54,7 @@ impl Job<Context> for SyncAccounts {
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let pool = cx.store.pool();
+        old_sessions::take_over(&cx.store, &cx.sealer).await?;
         logins::expire_overdue(pool).await?;
         fail_orphaned(&cx.store).await?;
         announce_stranded(&cx.store).await?;

@@ -12,8 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tuberry_domain::{Sealer, Secret};
+use tuberry_domain::Secret;
 use tuberry_storage::Store;
+use tuberry_storage::moving::stock;
 use tuberry_telegram::HttpBotApi;
 use tuberry_telegram::mtproto::srp;
 
@@ -36,6 +37,8 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = open_store(&settings.database, POOL).await?;
+    // Operators may answer in topics that an old system made since the last migration.
+    stock::take_in(&store).await.context("taking in what the old system has")?;
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
@@ -95,7 +98,7 @@ fn state(settings: &Settings, store: Store) -> Result<AppState> {
     let base_url = settings.webhook_base_url.clone().filter(|_| settings.bot_updates == BotUpdates::Webhook);
     Ok(AppState {
         store,
-        sealer: Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets)),
+        sealer: Arc::new(settings.sessions.sealer()),
         tokens: Tokens::new(&settings.jwt_secret, settings.jwt_lifetime),
         bot_api: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base).context("the Bot API's client")?),
         prover,

@@ -14,9 +14,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Sealer;
 use tuberry_jobs::queue::{self, Queue};
-use tuberry_jobs::{Context, SyncAccounts};
+use tuberry_jobs::{Context, SyncAccounts, old_sessions};
 use tuberry_storage::Store;
 use tuberry_storage::leases::Room;
+use tuberry_storage::moving::stock::{self, Taken};
 use tuberry_telegram::{Application, Device, HttpBotApi, MtprotoLogins, Network};
 
 /// Connections of the pool: jobs and intake take them for single transactions.
@@ -35,6 +36,8 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
     let store = up_to_date(store).await?;
+    let sealer = Arc::new(settings.sessions.sealer());
+    take_in(&store, &sealer).await.context("taking in what the old system has")?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
@@ -47,7 +50,6 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let claims = Claims::start(direct_url.clone(), Some(room)).await.context("claims")?;
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
     let links = Links::new(claims.clone(), queue.clone());
-    let sealer = Arc::new(Sealer::new(&settings.session_secret, &settings.previous_session_secrets));
     let context = Context {
         store: store.clone(),
         bots: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)?),
@@ -95,6 +97,19 @@ pub(super) async fn run(options: Options) -> Result<()> {
         port.abort();
     }
     tracing::info!("worker has stopped");
+    Ok(())
+}
+
+/// Takes in what an old system did before this worker began: dialogs, messages, sessions. Accounts are served after that only.
+async fn take_in(store: &Store, sealer: &Sealer) -> Result<()> {
+    let taken = stock::take_in(store).await?;
+    if taken != Taken::default() {
+        tracing::info!(dialogs = taken.dialogs, messages = taken.messages, "taken in from the old system");
+    }
+    let sessions = old_sessions::take_over(store, sealer).await?;
+    if !sessions.unreadable.is_empty() {
+        tracing::warn!(accounts = ?sessions.unreadable, "sessions of the old system do not open: is another secret configured?");
+    }
     Ok(())
 }
 

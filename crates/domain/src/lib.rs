@@ -10,7 +10,7 @@ pub mod login;
 pub mod ports;
 mod proxy;
 pub mod reaction;
-mod seal;
+pub mod seal;
 mod secret;
 pub mod session;
 pub mod text;

@@ -150,6 +150,8 @@ pub struct Reply {
     pub not_before: Option<DateTime<Utc>>,
     /// Telegram lets the account only read.
     pub frozen: bool,
+    /// The dialog is the old system's, and the account's connection is about to ask for the customer's access hash. Not for longer than an hour.
+    pub stranger: bool,
 }
 
 /// Scope of an account's limit for sending.
@@ -170,7 +172,8 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
                 (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
                 (select max(l.not_before) from personal_telegram_send_limits l
                   where l.scope in ('account:' || o.account_id || ':messages.sendMessage', 'chat:' || o.account_id || ':' || o.chat_id) and l.not_before > now()) as not_before,
-                exists (select 1 from personal_telegram_restrictions f where f.account_id = o.account_id and f.kind = 'frozen' and f.until > now()) as \"frozen!\"
+                exists (select 1 from personal_telegram_restrictions f where f.account_id = o.account_id and f.kind = 'frozen' and f.until > now()) as \"frozen!\",
+                p.chat_id is null and (o.chat_id > 0 or o.chat_id <= -1000000000000) and o.created_at > now() - interval '1 hour' as \"stranger!\"
            from messages m
            join personal_telegram_messages o on o.message_id = m.id
            join dialogs d on d.id = m.dialog_id
@@ -203,6 +206,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
         parts: row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default(),
         not_before: row.not_before,
         frozen: row.frozen,
+        stranger: row.stranger,
     }))
 }
 

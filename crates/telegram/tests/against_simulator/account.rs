@@ -13,7 +13,7 @@ use tuberry_domain::ports::OutgoingText;
 use tuberry_domain::session::StringSession;
 use tuberry_domain::text::FormattedText;
 use tuberry_domain::{ChatId, ChatKind, TelegramMessageId, TelegramUserId};
-use tuberry_telegram::{AccountLink, Calls, Intake, IntakeError, LinkStart, LinkStatus};
+use tuberry_telegram::{AccountLink, Calls, Floors, Intake, IntakeError, LinkStart, LinkStatus};
 
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -86,7 +86,9 @@ impl Account {
         let (accepted, open) = (accepts.clone(), gate.clone());
         let start = LinkStart {
             session: rows.session.clone(),
-            self_id: rows.self_id,
+            self_id: Some(rows.self_id),
+            floors: Floors::default(),
+            strangers: Vec::new(),
             state: rows.state.clone(),
             proxy: None,
             peers: rows.peers.values().cloned().collect(),

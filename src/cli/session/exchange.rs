@@ -1,0 +1,147 @@
+//! Sessions out and in. Both hold the account meanwhile, by the rules of `fleet`: nobody else may have a connection on the key.
+
+use super::Bench;
+use crate::fleet::Claims;
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+use tuberry_domain::ports::{ClaimError, KeyClaims, KeyClass, Lease, Reuse};
+use tuberry_domain::session::StringSession;
+use tuberry_domain::{AccountId, Secret};
+use tuberry_jobs::context::session_place;
+use tuberry_storage::moving::sessions::{self, SessionRow};
+use tuberry_storage::{accounts, leases, workers};
+
+/// Longer than any session.
+const LONGEST: u64 = 4096;
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The account's id.
+    account: i32,
+    /// As a Fernet token for the old system's `session_payload`, under the present secret.
+    #[arg(long)]
+    fernet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The id of the account whose session it is.
+    account: i32,
+    /// Read it from this file instead of standard input.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+impl Export {
+    pub(super) async fn run(&self, bench: &Bench) -> Result<()> {
+        let account = AccountId(self.account);
+        let held = Held::take(bench, account).await?;
+        let found = find(bench, account).await;
+        let text = found.and_then(|row| open(bench, &row)).map(|session| session.encode());
+        held.give_back().await;
+        let text = text?;
+        if self.fernet {
+            println!("{}", bench.sealer.fernet(text.expose().as_bytes()).context("no Fernet key can be made of this secret")?);
+        } else {
+            println!("{}", text.expose());
+        }
+        eprintln!(
+            "Whoever has this is account {account}. Two users of it at once, a worker among them, and Telegram ends the session."
+        );
+        Ok(())
+    }
+}
+
+impl Import {
+    pub(super) async fn run(&self, bench: &Bench) -> Result<()> {
+        let account = AccountId(self.account);
+        let text = self.read()?;
+        let session = StringSession::decode(text.expose().trim()).ok().context("this is not a Telethon StringSession")?;
+        let held = Held::take(bench, account).await?;
+        let stored = store(bench, account, &session, &held.lease).await;
+        held.give_back().await;
+        stored?;
+        workers::announce(bench.store.pool(), "session imported").await;
+        println!("account {account} has the session; a worker serves it from now on");
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Secret<String>> {
+        let mut text = String::with_capacity(LONGEST as usize);
+        let read = match &self.file {
+            Some(path) => std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text)),
+            None => std::io::stdin().take(LONGEST).read_to_string(&mut text),
+        };
+        let text = Secret::new(text);
+        read.context("reading the session")?;
+        Ok(text)
+    }
+}
+
+async fn find(bench: &Bench, account: AccountId) -> Result<SessionRow> {
+    let row = sessions::list(bench.store.pool()).await?.into_iter().find(|row| row.account == account);
+    row.with_context(|| format!("there is no account {account}"))
+}
+
+/// The session of a row: ours, or the old system's where that is all there is.
+fn open(bench: &Bench, row: &SessionRow) -> Result<StringSession> {
+    let id = row.account.to_string();
+    let sealed = row.sealed.as_deref().or(row.payload.as_ref().map(|payload| payload.expose().as_str()));
+    let sealed = sealed.with_context(|| format!("account {id} has no session"))?;
+    let plain = bench.sealer.open(session_place(&id), sealed)?;
+    let text = std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text.trim()).ok());
+    text.with_context(|| format!("what is stored for account {id} is no session"))
+}
+
+async fn store(bench: &Bench, account: AccountId, session: &StringSession, lease: &Lease) -> Result<()> {
+    for row in sessions::list(bench.store.pool()).await? {
+        let same = open(bench, &row).is_ok_and(|other| other.auth_key.expose() == session.auth_key.expose());
+        ensure!(
+            row.account == account || !same,
+            "account {} uses this session: two users at once, and Telegram ends it",
+            row.account
+        );
+    }
+    let text = session.encode();
+    let sealed = bench.sealer.seal(session_place(&account.to_string()), text.expose().as_bytes());
+    let fernet = bench.sealer.fernet(text.expose().as_bytes());
+    let mut tx = bench.store.begin().await?;
+    leases::check(&mut tx, lease).await?;
+    ensure!(sessions::reinstate(&mut tx, account).await?, "there is no account {account}");
+    accounts::store_session(&mut tx, account, &sealed, fernet.as_deref()).await?;
+    Ok(tx.commit().await?)
+}
+
+/// An account that this process holds.
+struct Held {
+    claims: Claims,
+    lease: Lease,
+}
+
+impl Held {
+    async fn take(bench: &Bench, account: AccountId) -> Result<Self> {
+        let claims = Claims::start(bench.direct_url.clone(), None).await?;
+        match claims.claim(KeyClass::Account, account.0, Reuse::Required).await {
+            Ok(claim) => Ok(Self { claims, lease: claim.lease }),
+            Err(ClaimError::Busy { again_in }) => {
+                claims.stop().await;
+                let holder = find(bench, account).await?.holder.map_or_else(|| "another process".to_owned(), |(owner, _)| owner);
+                let wait = if again_in > Duration::from_secs(2) {
+                    format!(", for {} s at least", again_in.as_secs())
+                } else {
+                    String::new()
+                };
+                bail!("account {account} is held by {holder}{wait}: stop the workers that may serve it, and try again");
+            }
+            Err(error) => Err(error).context("the account cannot be held"),
+        }
+    }
+
+    async fn give_back(self) {
+        self.claims.give_back(&self.lease).await;
+        self.claims.stop().await;
+    }
+}
