@@ -8,6 +8,7 @@ mod embedded;
 mod floors;
 mod jobs;
 mod judges;
+mod moving;
 mod scenarios;
 mod support;
 mod web;

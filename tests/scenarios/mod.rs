@@ -3,7 +3,7 @@
 
 mod bot_updates;
 mod chaos;
-mod conversation;
+pub mod conversation;
 mod delivery;
 mod fleet_claims;
 mod fleet_cut_off;

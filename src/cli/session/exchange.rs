@@ -12,6 +12,7 @@ use tuberry_domain::session::StringSession;
 use tuberry_domain::{AccountId, Secret};
 use tuberry_jobs::context::session_place;
 use tuberry_storage::moving::sessions::{self, SessionRow};
+use tuberry_storage::workers::SILENT;
 use tuberry_storage::{accounts, leases, workers};
 
 /// Longer than any session.
@@ -124,19 +125,25 @@ struct Held {
 impl Held {
     async fn take(bench: &Bench, account: AccountId) -> Result<Self> {
         let claims = Claims::start(bench.direct_url.clone(), None).await?;
-        match claims.claim(KeyClass::Account, account.0, Reuse::Required).await {
-            Ok(claim) => Ok(Self { claims, lease: claim.lease }),
-            Err(ClaimError::Busy { again_in }) => {
+        let mut told = false;
+        loop {
+            let again_in = match claims.claim(KeyClass::Account, account.0, Reuse::Required).await {
+                Ok(claim) => return Ok(Self { claims, lease: claim.lease }),
+                Err(ClaimError::Busy { again_in }) => again_in,
+                Err(error) => return Err(error).context("the account cannot be held"),
+            };
+            // A holder that died gave nothing back: the rules say when its key is free.
+            let holder = find(bench, account).await?.holder;
+            let silent = holder.as_ref().is_none_or(|(_, silent)| *silent > SILENT.as_secs_f64());
+            if !silent {
                 claims.stop().await;
-                let holder = find(bench, account).await?.holder.map_or_else(|| "another process".to_owned(), |(owner, _)| owner);
-                let wait = if again_in > Duration::from_secs(2) {
-                    format!(", for {} s at least", again_in.as_secs())
-                } else {
-                    String::new()
-                };
-                bail!("account {account} is held by {holder}{wait}: stop the workers that may serve it, and try again");
+                let holder = holder.map(|(owner, _)| owner).unwrap_or_default();
+                bail!("account {account} is held by {holder}: stop the workers that may serve it, and try again");
             }
-            Err(error) => Err(error).context("the account cannot be held"),
+            if !std::mem::replace(&mut told, true) {
+                eprintln!("account {account}: its last holder is silent; waiting until Telegram has closed its connection (90 s at most)");
+            }
+            tokio::time::sleep(again_in.min(Duration::from_secs(1))).await;
         }
     }
 

@@ -26,8 +26,10 @@ const CONTRACT: i64 = 1;
 /// Waits for its turn: one process migrates at a time. The lock is polled, since a session that waits in a statement keeps an index from being
 /// finished. It ends with the connection.
 pub async fn in_turn(conn: &mut PgConnection) -> Result<(), Refused> {
-    // A backend whose client was killed in the middle must not go on for long.
-    sqlx::query("select set_config('client_connection_check_interval', '1000', false)").execute(&mut *conn).await?;
+    // A backend whose client was killed in the middle must not go on for long. That something is there already is no news.
+    sqlx::query("select set_config('client_connection_check_interval', '1000', false), set_config('client_min_messages', 'warning', false)")
+        .execute(&mut *conn)
+        .await?;
     let deadline = Instant::now() + PATIENCE;
     while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)").bind(MIGRATING).fetch_one(&mut *conn).await? {
         if Instant::now() > deadline {
