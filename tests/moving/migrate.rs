@@ -148,9 +148,9 @@ async fn what_is_not_recognised_is_refused_and_nothing_is_changed() {
             "unknown value «gone»",
         ),
         (
-            "alter table dialogs alter telegram_topic_id set not null",
-            "alter table dialogs alter telegram_topic_id drop not null",
-            "dialogs.telegram_topic_id takes no nulls",
+            "delete from telegram_chats; alter table telegram_chats alter title set not null",
+            "alter table telegram_chats alter title drop not null",
+            "telegram_chats.title takes no nulls",
         ),
         ("alter table users rename to people", "alter table people rename to users", "table users is missing"),
         (
