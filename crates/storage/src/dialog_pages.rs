@@ -110,7 +110,7 @@ pub struct DialogMessage {
     pub error: Option<String>,
     /// Its id on the side it came from.
     pub source_message_id: Option<String>,
-    /// Its id on the other side, or the operator's message.
+    /// Its id on the other side.
     pub telegram_message_id: Option<String>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,

@@ -20,7 +20,8 @@ pub struct Addressee {
     pub chat: ChatId,
 }
 
-/// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other.
+/// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other. In a topic of a second
+/// dialog that the old system made for the same chat, it is the dialog that goes on.
 pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) -> Result<Option<Addressee>> {
     // An account that is being removed or taken out of service fails its waiting replies: this one has to come before, or see it.
     sqlx::query!(
@@ -34,7 +35,10 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
     let row = sqlx::query!(
         "select o.dialog_id, o.chat_id, d.personal_account_id, a.status::text as \"status?\", a.last_error as \"last_error?\"
            from dialogs d
-           join personal_telegram_dialogs o on o.dialog_id = d.id
+           join personal_telegram_dialogs o on o.dialog_id = coalesce(
+                  (select e.dialog_id from personal_telegram_dialogs e where e.dialog_id = d.id),
+                  (select e.dialog_id from personal_telegram_dialogs e
+                    where e.account_id = d.personal_account_id and e.chat_id = substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$')::bigint))
            join bots b on b.id = d.bot_id
            left join personal_telegram_accounts a on a.id = d.personal_account_id
           where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3
@@ -91,7 +95,7 @@ pub struct NewReply<'a> {
 pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
     let status = if reply.refused.is_some() { "failed" } else { "pending" };
     let id = sqlx::query_scalar!(
-        "insert into messages (created_at, dialog_id, direction, telegram_message_id, body, status, retries, is_auto_reply, is_client_message)
+        "insert into messages (created_at, dialog_id, direction, source_message_id, body, status, retries, is_auto_reply, is_client_message)
          values (now() at time zone 'utc', $1, 'personal_telegram_out', $2, $3, $4::text::messagestatus, 0, false, false) returning id",
         reply.to.dialog.0,
         reply.bot_message.to_string(),
@@ -230,7 +234,7 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
          ours as (
            update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1)
-         update messages set status = 'delivered', source_message_id = coalesce($3::bigint::text, source_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
+         update messages set status = 'delivered', telegram_message_id = coalesce($3::bigint::text, telegram_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
           where id = $1 and status <> 'delivered'",
         message.0,
