@@ -141,7 +141,9 @@ impl Held {
                 bail!("account {account} is held by {holder}: stop the workers that may serve it, and try again");
             }
             if !std::mem::replace(&mut told, true) {
-                eprintln!("account {account}: its last holder is silent; waiting until Telegram has closed its connection (90 s at most)");
+                eprintln!(
+                    "account {account}: its last holder is silent; waiting until Telegram has closed its connection (90 s at most)"
+                );
             }
             tokio::time::sleep(again_in.min(Duration::from_secs(1))).await;
         }

@@ -82,13 +82,26 @@ impl Account {
     }
 
     pub fn open(stage: &Stage, rows: Rows, accepts: Accepts) -> Self {
+        let self_id = Some(rows.self_id);
+        Self::begin(stage, rows, accepts, self_id, Floors::default(), Vec::new())
+    }
+
+    /// An account of which an old system knew only so much.
+    pub fn begin(
+        stage: &Stage,
+        rows: Rows,
+        accepts: Accepts,
+        self_id: Option<TelegramUserId>,
+        floors: Floors,
+        strangers: Vec<ChatId>,
+    ) -> Self {
         let (accepts, gate) = (Arc::new(Mutex::new(accepts)), Arc::new(AtomicBool::new(true)));
         let (accepted, open) = (accepts.clone(), gate.clone());
         let start = LinkStart {
             session: rows.session.clone(),
-            self_id: Some(rows.self_id),
-            floors: Floors::default(),
-            strangers: Vec::new(),
+            self_id,
+            floors,
+            strangers,
             state: rows.state.clone(),
             proxy: None,
             peers: rows.peers.values().cloned().collect(),
