@@ -220,7 +220,8 @@ async fn an_account_of_the_old_system_goes_on_without_a_qr_code_and_finds_its_wa
 async fn a_release_before_personal_accounts_gets_them() {
     let mut stack = old_stack(Release::BeforePersonalAccounts).await;
     migrate(&stack).await;
-    stack.start_processes("polling").await;
+    // The old system polled: its bot has no webhook's secret.
+    stack.start_processes("webhook").await;
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
     let account = stack.connect(anna).await;
     write(&stack, ivan, anna, "здравствуйте").await;

@@ -77,7 +77,25 @@ async fn sessions_go_out_to_telethon_and_come_in_from_it_unless_a_worker_holds_t
     assert!(!session(&stack, &["import", "999", "--file", file.to_str().unwrap()], &[]).await.0, "there is no such account");
     let (success, output) = session(&stack, &["import", &account, "--file", file.to_str().unwrap()], &[]).await;
     assert!(success, "{output}");
+    // And a new account, which does not know yet who it is.
+    let vera = stack.person("Вера").await;
+    let of_vera = old_system(&["string", &old_system(&["connect", &base, &vera.0.to_string()]).await]).await;
+    let project = stack.tenant.project.to_string();
+    let import = ["import", "--project", &project, "--file", file.to_str().unwrap()];
+    let (success, output) = session(&stack, &import, &[]).await;
+    assert!(!success && output.contains("uses this session"), "{output}");
+    std::fs::write(&file, &of_vera).unwrap();
+    let (success, output) = session(&stack, &import, &[]).await;
+    assert!(success, "{output}");
     stack.add_worker().await;
+    wait_until(SOON, "an account that knows who it is", async || {
+        let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
+        let accounts = accounts.as_array()?.clone();
+        let known =
+            |found: &serde_json::Value| found["telegram_user_id"] == vera.0.to_string() && found["display_name"] == "Вера";
+        accounts.iter().any(known).then_some(())
+    })
+    .await;
     stack.write(ivan, anna, "по новому сеансу").await;
     mirrored(&stack, "Иван", &["💬 Иван: по новому сеансу"]).await;
     assert_eq!(stack.topics().await.len(), 1);

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tuberry_domain::ports::{ClaimError, KeyClaims, KeyClass, Lease, Reuse};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, Secret};
+use tuberry_domain::{AccountId, ProjectId, Secret};
 use tuberry_jobs::context::session_place;
 use tuberry_storage::moving::sessions::{self, SessionRow};
 use tuberry_storage::workers::SILENT;
-use tuberry_storage::{accounts, leases, workers};
+use tuberry_storage::{Tx, accounts, leases, workers};
 
 /// Longer than any session.
 const LONGEST: u64 = 4096;
@@ -30,7 +30,11 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The id of the account whose session it is.
-    account: i32,
+    #[arg(required_unless_present = "project")]
+    account: Option<i32>,
+    /// Make a new account in this project instead.
+    #[arg(long, conflicts_with = "account")]
+    project: Option<i32>,
     /// Read it from this file instead of standard input.
     #[arg(long)]
     file: Option<PathBuf>,
@@ -58,9 +62,12 @@ impl Export {
 
 impl Import {
     pub(super) async fn run(&self, bench: &Bench) -> Result<()> {
-        let account = AccountId(self.account);
         let text = self.read()?;
         let session = StringSession::decode(text.expose().trim()).ok().context("this is not a Telethon StringSession")?;
+        let account = match (self.account, self.project) {
+            (_, Some(project)) => return create(bench, ProjectId(project), &session).await,
+            (account, None) => AccountId(account.context("which account?")?),
+        };
         let held = Held::take(bench, account).await?;
         let stored = store(bench, account, &session, &held.lease).await;
         held.give_back().await;
@@ -97,23 +104,44 @@ fn open(bench: &Bench, row: &SessionRow) -> Result<StringSession> {
     text.with_context(|| format!("what is stored for account {id} is no session"))
 }
 
-async fn store(bench: &Bench, account: AccountId, session: &StringSession, lease: &Lease) -> Result<()> {
+/// Two accounts with one key would be two connections on it.
+async fn refuse_a_second_user(bench: &Bench, account: Option<AccountId>, session: &StringSession) -> Result<()> {
     for row in sessions::list(bench.store.pool()).await? {
         let same = open(bench, &row).is_ok_and(|other| other.auth_key.expose() == session.auth_key.expose());
-        ensure!(
-            row.account == account || !same,
-            "account {} uses this session: two users at once, and Telegram ends it",
-            row.account
-        );
+        let other = row.account;
+        ensure!(account == Some(other) || !same, "account {other} uses this session: two users at once, and Telegram ends it");
     }
-    let text = session.encode();
-    let sealed = bench.sealer.seal(session_place(&account.to_string()), text.expose().as_bytes());
-    let fernet = bench.sealer.fernet(text.expose().as_bytes());
+    Ok(())
+}
+
+/// A new account: nobody can hold what is not there yet.
+async fn create(bench: &Bench, project: ProjectId, session: &StringSession) -> Result<()> {
+    refuse_a_second_user(bench, None, session).await?;
+    let mut tx = bench.store.begin().await?;
+    let created = sessions::create_account(&mut tx, project).await?;
+    let account = created.with_context(|| format!("there is no project {project}"))?;
+    put(bench, &mut tx, account, session).await?;
+    tx.commit().await?;
+    workers::announce(bench.store.pool(), "session imported").await;
+    println!("account {account} is made; a worker serves it from now on");
+    Ok(())
+}
+
+async fn store(bench: &Bench, account: AccountId, session: &StringSession, lease: &Lease) -> Result<()> {
+    refuse_a_second_user(bench, Some(account), session).await?;
     let mut tx = bench.store.begin().await?;
     leases::check(&mut tx, lease).await?;
     ensure!(sessions::reinstate(&mut tx, account).await?, "there is no account {account}");
-    accounts::store_session(&mut tx, account, &sealed, fernet.as_deref()).await?;
+    put(bench, &mut tx, account, session).await?;
     Ok(tx.commit().await?)
+}
+
+/// Stores the session in both forms.
+async fn put(bench: &Bench, tx: &mut Tx, account: AccountId, session: &StringSession) -> Result<()> {
+    let text = session.encode();
+    let sealed = bench.sealer.seal(session_place(&account.to_string()), text.expose().as_bytes());
+    let fernet = bench.sealer.fernet(text.expose().as_bytes());
+    Ok(accounts::store_session(tx, account, &sealed, fernet.as_deref()).await?)
 }
 
 /// An account that this process holds.

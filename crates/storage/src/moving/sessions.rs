@@ -2,7 +2,7 @@
 
 use crate::{Result, Store, Tx};
 use sqlx::PgPool;
-use tuberry_domain::{AccountId, Secret};
+use tuberry_domain::{AccountId, ProjectId, Secret};
 
 /// A session that the old system made and we have not taken over.
 #[derive(Debug)]
@@ -144,6 +144,18 @@ pub async fn reinstate(tx: &mut Tx, account: AccountId) -> Result<bool> {
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Makes an account whose owner Telegram will tell, with the flags of every new one. `None`: there is no such project.
+pub async fn create_account(tx: &mut Tx, project: ProjectId) -> Result<Option<AccountId>> {
+    let id = sqlx::query_scalar!(
+        "insert into personal_telegram_accounts (created_at, client_id, project_id, status, accepts_private, accepts_groups, accepts_channels)
+         select now() at time zone 'utc', client_id, id, 'active', true, false, false from projects where id = $1 returning id",
+        project.0
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(id.map(AccountId))
 }
 
 /// What is sealed in a column of a row.
