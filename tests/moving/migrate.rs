@@ -128,6 +128,23 @@ async fn an_old_tuberry_is_migrated_while_it_works_killed_in_the_middle_and_twic
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_a_migration_is_taken_up_again() {
+    let database = old_database(Release::BeforePersonalAccounts).await;
+    let data = rows(database.store.pool()).await;
+    for moment in [20, 60, 120, 200, 300, 450, 650] {
+        let migration = Process::tuberry(&["migrate"], &[("DATABASE_URL", &database.url)]).await;
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        migration.kill().await;
+    }
+    let (success, output) = migrate(&database, &[]).await;
+    assert!(success, "{output}");
+    let pool = database.store.pool();
+    let invalid: i64 = sqlx::query_scalar("select count(*) from pg_index where not indisvalid").fetch_one(pool).await.unwrap();
+    assert_eq!((invalid, tuberry_storage::migrations::missing(pool).await.unwrap()), (0, 0));
+    assert_eq!(rows(pool).await, data);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_recognised_is_refused_and_nothing_is_changed() {
     let database = old_database(Release::WithPersonalAccounts).await;
     let pool = database.store.pool();

@@ -135,18 +135,20 @@ async fn an_account_of_the_old_system_goes_on_without_a_qr_code_and_finds_its_wa
     write(&stack, ivan, anna, "два").await;
     write(&stack, maria, anna, "впервые").await;
     write(&stack, ivan, anna, "три").await;
+    // Two new messages at once made it two dialogs, and two topics.
+    old_dialog(&stack, account, oleg, "Олег, лишний").await;
     // An operator answers somebody whom we never met.
-    let topic = stack.topic("Олег").await;
-    stack.answer(&topic, "ответ Олегу").await;
+    stack.answer(&stack.topic("Олег").await, "ответ Олегу").await;
+    stack.answer(&stack.topic("лишний").await, "ещё ответ").await;
 
     migrate(&stack).await;
     migrate(&stack).await;
     stack.start_processes("polling").await;
     mirrored(&stack, "Иван", &["💬 Иван: раз", "💬 Иван: два", "💬 Иван: три"]).await;
     mirrored(&stack, "Мария", &["💬 Мария: впервые"]).await;
-    received(&stack, oleg, anna, &["ответ Олегу"]).await;
+    received(&stack, oleg, anna, &["ответ Олегу", "ещё ответ"]).await;
     mirrored(&stack, "Олег", &["💬 Олег: давно"]).await;
-    assert_eq!(stack.topics().await.len(), 3, "old dialogs keep their topics");
+    assert_eq!(stack.topics().await.len(), 4, "old dialogs keep their topics");
     stack.answer(&stack.topic("Иван").await, "ответ").await;
     received(&stack, ivan, anna, &["ответ"]).await;
     let (sealed, known): (String, String) = sqlx::query_as(
@@ -184,7 +186,7 @@ async fn an_account_of_the_old_system_goes_on_without_a_qr_code_and_finds_its_wa
     stack.answer(&stack.topic("Пётр").await, "и вам").await;
     received(&stack, pyotr, anna, &["и вам"]).await;
     mirrored(&stack, "Пётр", &["💬 Пётр: новый у старой системы"]).await;
-    assert_eq!(stack.topics().await.len(), 4);
+    assert_eq!(stack.topics().await.len(), 5);
 
     // The old backend, beside our worker, lets the account log in again: its session takes the place of ours.
     let renewed = old_system(&["connect", &base, &anna.0.to_string()]).await;
@@ -203,7 +205,19 @@ async fn an_account_of_the_old_system_goes_on_without_a_qr_code_and_finds_its_wa
     write(&stack, maria, anna, "второе").await;
     mirrored(&stack, "Мария", &["💬 Мария: впервые", "💬 Мария: второе"]).await;
 
-    // The end of the move.
+    // The end of the move; not while something would be lost by it.
+    let put = async |payload: &str| {
+        sqlx::query("update personal_telegram_accounts set session_payload = $1 where id = $2")
+            .bind(payload)
+            .bind(account)
+            .execute(stack.store().pool())
+            .await
+            .unwrap();
+    };
+    put("gAAAAnobodyopensthis").await;
+    let (success, output) = stack.command(&["migrate", "--finish"], &[]).await;
+    assert!(!success && output.contains("do not open"), "{output}");
+    put(&renewed).await;
     let (success, output) = stack.command(&["migrate", "--finish"], &[]).await;
     assert!(success && output.contains("1 tokens"), "{output}");
     assert_eq!(payload(&stack, account).await, None);

@@ -37,7 +37,8 @@ async fn dialogs(store: &Store) -> Result<u64> {
                   where d.source = 'personal_telegram' and d.personal_account_id is not null
                     and not exists (select from personal_telegram_dialogs o where o.dialog_id = d.id)) c
           where c.chat is not null
-          order by c.account, c.chat, c.has_topic desc, c.last_message_at desc nulls last, c.id desc
+          order by c.account, c.chat, c.has_topic desc, c.last_message_at desc nulls last,
+                   (select max(m.id) from messages m where m.dialog_id = c.id) desc nulls last, c.id
          on conflict do nothing"
     )
     .execute(store.pool())
