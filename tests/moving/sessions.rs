@@ -88,11 +88,11 @@ async fn sessions_go_out_to_telethon_and_come_in_from_it_unless_a_worker_holds_t
     let (success, output) = session(&stack, &import, &[]).await;
     assert!(success, "{output}");
     stack.add_worker().await;
+    let me = vera.0.to_string();
     wait_until(SOON, "an account that knows who it is", async || {
         let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
         let accounts = accounts.as_array()?.clone();
-        let known =
-            |found: &serde_json::Value| found["telegram_user_id"] == vera.0.to_string() && found["display_name"] == "Вера";
+        let known = |found: &serde_json::Value| found["telegram_user_id"] == me.as_str() && found["display_name"] == "Вера";
         accounts.iter().any(known).then_some(())
     })
     .await;

@@ -48,7 +48,11 @@ pub async fn prepare(conn: &mut PgConnection) -> Result<(), Refused> {
     if !applied.contains(&CONTRACT) {
         for statement in contract_statements().filter(|statement| !is_index(statement)) {
             if is_needed(conn, statement).await? {
-                settle(async || Ok(sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *conn).await.map(drop)?)).await?;
+                settle(async || {
+                    sqlx::raw_sql(statement).execute(&mut *conn).await?;
+                    Ok(())
+                })
+                .await?;
             }
         }
     }
@@ -89,7 +93,8 @@ async fn build(conn: &mut PgConnection, statement: &str) -> Result<(), Refused> 
     match index_is_valid(conn, name).await? {
         Some(true) => return Ok(()),
         Some(false) => {
-            drop(sqlx::raw_sql(AssertSqlSafe(format!("drop index concurrently if exists {name}"))).execute(&mut *conn).await?)
+            let remove = AssertSqlSafe(format!("drop index concurrently if exists {name}"));
+            sqlx::raw_sql(remove).execute(&mut *conn).await?;
         }
         None => {}
     }
