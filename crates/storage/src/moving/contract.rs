@@ -129,6 +129,6 @@ mod tests {
         assert_eq!(find("personal_account_id"), expect("personal_account_id", Some("integer"), false, true));
         assert_eq!(find("avito_account_id"), expect("avito_account_id", None, false, false));
         assert_eq!(find("updated_at"), expect("updated_at", Some("timestamp without time zone"), false, false));
-        assert_eq!(dialogs.len(), 22);
+        assert_eq!(dialogs.len(), 21);
     }
 }
