@@ -22,6 +22,7 @@ chaos: setup
 ## What CI runs before the tests.
 check: setup fmt clippy floors doc
 	scripts/sqlx-prepare.sh --check
+	scripts/check-compose.sh
 
 fmt:
 	cargo fmt --all --check

@@ -22,6 +22,8 @@ for tool in cc ld; do
 done
 scripts/postgres-bin.sh >/dev/null 2>&1 || packages+=(postgresql)
 command -v redis-server >/dev/null || packages+=(redis-server)
+# Poolers are detected: a test needs one.
+[[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || packages+=(pgbouncer)
 # The portal is tested in a real browser.
 command -v chromium >/dev/null || packages+=(chromium fonts-dejavu-core)
 command -v chromedriver >/dev/null || packages+=(chromium-driver)
@@ -59,7 +61,7 @@ if ((${#packages[@]})); then
 fi
 
 if ! venv_is_current; then
-  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, cryptography stands in for an old Tuberry)" >&2
+  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, schemathesis the REST interface; redis is a producer, cryptography an old Tuberry)" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"

@@ -1,9 +1,13 @@
-//! The environment as typed settings. An empty value means the default; what cannot be used is refused with one line that names
-//! the variable. Secrets come wrapped. Nothing else in the service reads the environment.
+//! The environment as typed settings. An empty value means the default; what cannot be used is refused, all of it at once, with one line
+//! each that names the variable. Secrets come wrapped. Nothing else in the service reads the environment, but the log's filter.
 
 mod telegram;
+mod unknown;
+mod variables;
 
 pub use telegram::{Application, Telegram};
+pub use unknown::{ignored, typos};
+pub use variables::{Effective, VARIABLES, Variable, effective};
 
 use crate::http::DemoOwner;
 use std::net::SocketAddr;
@@ -21,6 +25,38 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// Everything that the service cannot start with; shown with one line each.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Refusals(pub Vec<Refused>);
+
+impl Refusals {
+    /// What was read, or `fallback` where it is refused, so that the others are read, too.
+    fn or<T>(&mut self, read: Result<T, Refused>, fallback: T) -> T {
+        read.unwrap_or_else(|refused| {
+            self.0.push(refused);
+            fallback
+        })
+    }
+
+    fn add(&mut self, name: &'static str, reason: impl Into<String>) {
+        self.0.push(Refused { name, reason: reason.into() });
+    }
+
+    /// `read`, unless something was refused.
+    fn settle<T>(self, read: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(read) } else { Err(self) }
+    }
+}
+
+impl std::error::Error for Refusals {}
+
+impl std::fmt::Display for Refusals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Refused::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
 /// How operators' messages reach us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BotUpdates {
@@ -28,6 +64,8 @@ pub enum BotUpdates {
     Webhook,
     /// A worker calls `getUpdates`.
     Polling,
+    /// Not to us: an existing Tuberry's backend takes them, and queues replies in Redis (`BOT_UPDATES=off`).
+    Off,
 }
 
 /// Where PostgreSQL is. Enough for `migrate` and `user`.
@@ -53,8 +91,8 @@ pub struct SessionSecrets {
 pub struct Settings {
     /// PostgreSQL.
     pub database: Database,
-    /// `REDIS_URL`; without it there is no task bridge.
-    pub redis_url: Option<Secret<String>>,
+    /// `REDIS_URL`, unless `REDIS_BRIDGE=off`; without it there is no task bridge.
+    pub redis: Option<redis::Client>,
     /// `JWT_SECRET`: signs the bearer tokens (HS256).
     pub jwt_secret: Secret<String>,
     /// `JWT_EXPIRES`: lifetime of a bearer token.
@@ -132,14 +170,21 @@ fn database_url(name: &'static str, value: String) -> Result<Secret<String>, Ref
 
 impl Database {
     /// Reads `DATABASE_URL` and `DATABASE_DIRECT_URL`.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let environment = Environment(variable);
-        let url = database_url("DATABASE_URL", environment.required("DATABASE_URL")?)?;
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
+        let mut refused = Refusals::default();
+        let database = Self::examine(&Environment(variable), &mut refused);
+        refused.settle(database)
+    }
+
+    fn examine(environment: &Environment<'_>, refused: &mut Refusals) -> Self {
+        let nowhere = || Secret::new(String::new());
+        let url = environment.required("DATABASE_URL").and_then(|value| database_url("DATABASE_URL", value));
+        let url = refused.or(url, nowhere());
         let direct_url = match environment.text("DATABASE_DIRECT_URL") {
             None => url.clone(),
-            Some(value) => database_url("DATABASE_DIRECT_URL", value)?,
+            Some(value) => refused.or(database_url("DATABASE_DIRECT_URL", value), nowhere()),
         };
-        Ok(Self { url, direct_url })
+        Self { url, direct_url }
     }
 }
 
@@ -170,37 +215,58 @@ impl SessionSecrets {
 
 impl Settings {
     /// Reads everything from `variable`, which stands for the environment.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let environment = Environment(variable);
-        let sessions = SessionSecrets::read(variable)?;
-        let webhook_base_url = environment.http_url("WEBHOOK_BASE_URL")?.as_ref().map(without_slash);
-        let telegram = Telegram::read(&environment)?;
-        Ok(Self {
-            demo_owner: demo_owner(&environment).filter(|_| telegram.simulator.is_some()),
-            database: Database::read(variable)?,
-            redis_url: environment.text("REDIS_URL").map(Secret::new),
-            jwt_secret: Secret::new(environment.required("JWT_SECRET")?),
-            jwt_lifetime: Duration::from_secs(environment.parsed("JWT_EXPIRES", 3600u32, "seconds")?.into()),
-            sessions,
-            telegram,
-            bot_updates: bot_updates(&environment, webhook_base_url.is_some())?,
-            webhook_base_url,
-            listen: environment.parsed("LISTEN", SocketAddr::from(([127, 0, 0, 1], 8080)), "an address like 127.0.0.1:8080")?,
-            board_listen: environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082")?,
-            worker_listen: environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081")?,
-            worker_max_accounts: environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number")?,
-            worker_weight: environment.parsed("WORKER_WEIGHT", 1, "a number")?.clamp(1, 1000),
-            worker_connects_per_second: environment.parsed(
-                "WORKER_CONNECTS_PER_SECOND",
-                NonZeroU32::new(250).expect("not zero"),
-                "a number above 0",
-            )?,
-        })
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Refusals> {
+        let (settings, refused) = Self::examine(variable);
+        refused.settle(settings)
     }
 
-    /// Reads the environment of this process.
-    pub fn from_env() -> Result<Self, Refused> {
-        Self::read(&process_environment)
+    /// Reads what can be read, with a default or nothing in the place of what is refused: for whoever looks into a broken installation.
+    pub fn examine(variable: &dyn Fn(&str) -> Option<String>) -> (Self, Refusals) {
+        let environment = Environment(variable);
+        let mut refused = Refusals::default();
+        let database = Database::examine(&environment, &mut refused);
+        let nothing = || SessionSecrets { current: Secret::new(String::new()), previous: Vec::new() };
+        let sessions = refused.or(SessionSecrets::read(variable), nothing());
+        let jwt_secret = Secret::new(refused.or(environment.required("JWT_SECRET"), String::new()));
+        let an_hour = not_zero(3600);
+        let jwt_lifetime = refused.or(environment.parsed("JWT_EXPIRES", an_hour, "a number of seconds above 0"), an_hour);
+        let webhook_base = refused.or(environment.http_url("WEBHOOK_BASE_URL"), None);
+        let telegram = Telegram::examine(&environment, &mut refused);
+        let bot_updates = bot_updates(&environment, webhook_base.as_ref(), &telegram, &mut refused);
+        let (listen, board_listen) = addresses(&environment, &mut refused);
+        let pace = not_zero(250);
+        let settings = Self {
+            demo_owner: refused.or(demo_owner(&environment, &telegram), None),
+            database,
+            redis: refused.or(redis_client(&environment), None),
+            jwt_secret,
+            jwt_lifetime: Duration::from_secs(jwt_lifetime.get().into()),
+            sessions,
+            telegram,
+            bot_updates,
+            webhook_base_url: webhook_base.as_ref().map(without_slash),
+            listen,
+            board_listen,
+            worker_listen: refused.or(environment.optional("WORKER_LISTEN", "an address like 127.0.0.1:8081"), None),
+            worker_max_accounts: refused.or(environment.parsed("WORKER_MAX_ACCOUNTS", 1000, "a number"), 1000),
+            worker_weight: refused.or(worker_weight(&environment), 1),
+            worker_connects_per_second: refused
+                .or(environment.parsed("WORKER_CONNECTS_PER_SECOND", pace, "a number above 0"), pace),
+        };
+        refused.or(log_filter(&environment), ());
+        (settings, refused)
+    }
+
+    /// Reads the environment of this process. Beside what [`Settings::read`] refuses, a name that is nearly one of ours is refused; others that
+    /// begin like ours are only told of in the log.
+    pub fn from_env() -> Result<Self, Refusals> {
+        let (settings, mut refused) = Self::examine(&process_environment);
+        let names = process_names();
+        refused.0.extend(typos(&names));
+        for name in ignored(&names) {
+            tracing::warn!(name, "variable ignored: no setting has this name");
+        }
+        refused.settle(settings)
     }
 }
 
@@ -209,20 +275,103 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn demo_owner(environment: &Environment<'_>) -> Option<DemoOwner> {
-    let owner = environment.text("DEMO_OWNER")?;
-    let (email, password) = owner.split_once(' ')?;
-    Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })
+/// Names of this process' variables that have a value.
+pub fn process_names() -> Vec<String> {
+    let variables = std::env::vars_os().filter(|(_, value)| !value.to_string_lossy().trim().is_empty());
+    variables.filter_map(|(name, _)| name.into_string().ok()).collect()
 }
 
-fn bot_updates(environment: &Environment<'_>, webhook_base: bool) -> Result<BotUpdates, Refused> {
-    match environment.text("BOT_UPDATES").as_deref() {
-        None if webhook_base => Ok(BotUpdates::Webhook),
-        None | Some("polling") => Ok(BotUpdates::Polling),
-        Some("webhook") if webhook_base => Ok(BotUpdates::Webhook),
-        Some("webhook") => Err(Refused { name: "WEBHOOK_BASE_URL", reason: "must be set with BOT_UPDATES=webhook".into() }),
-        Some(other) => Err(Refused { name: "BOT_UPDATES", reason: format!("expected webhook or polling, found «{other}»") }),
+fn redis_client(environment: &Environment<'_>) -> Result<Option<redis::Client>, Refused> {
+    let refused = |reason: &str| Refused { name: "REDIS_URL", reason: reason.into() };
+    // Its value may hold a password, and stays untold.
+    let client = match environment.text("REDIS_URL") {
+        None => None,
+        Some(url) if url.starts_with("rediss") => return Err(refused("TLS is not supported: put a tunnel before Redis")),
+        Some(url) => Some(redis::Client::open(url).map_err(|_| refused("expected a redis:// URL"))?),
+    };
+    match environment.text("REDIS_BRIDGE").as_deref() {
+        Some("off") => Ok(None),
+        None => Ok(client),
+        Some("consume") if client.is_some() => Ok(client),
+        Some("consume") => Err(refused("must be set with REDIS_BRIDGE=consume")),
+        Some(other) => Err(Refused { name: "REDIS_BRIDGE", reason: format!("expected consume or off, found «{other}»") }),
     }
+}
+
+const fn not_zero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("not zero")
+}
+
+fn worker_weight(environment: &Environment<'_>) -> Result<u32, Refused> {
+    const NAME: &str = "WORKER_WEIGHT";
+    const EXPECTED: &str = "a number from 1 to 1000";
+    match environment.parsed(NAME, 1, EXPECTED)? {
+        weight @ 1..=1000 => Ok(weight),
+        weight => Err(Refused { name: NAME, reason: format!("expected {EXPECTED}, found «{weight}»") }),
+    }
+}
+
+/// `LISTEN` and `BOARD_LISTEN`: two different ones.
+fn addresses(environment: &Environment<'_>, refused: &mut Refusals) -> (SocketAddr, Option<SocketAddr>) {
+    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let listen = refused.or(environment.parsed("LISTEN", default, "an address like 127.0.0.1:8080"), default);
+    let board_listen = refused.or(environment.optional("BOARD_LISTEN", "an address like 127.0.0.1:8082"), None);
+    if board_listen == Some(listen) && listen.port() != 0 {
+        refused.add("BOARD_LISTEN", "must differ from LISTEN");
+    }
+    (listen, board_listen)
+}
+
+fn log_filter(environment: &Environment<'_>) -> Result<(), Refused> {
+    let Some(filter) = environment.text("RUST_LOG") else { return Ok(()) };
+    let read = tracing_subscriber::EnvFilter::try_new(filter);
+    read.map(drop).map_err(|error| Refused { name: "RUST_LOG", reason: error.to_string() })
+}
+
+fn demo_owner(environment: &Environment<'_>, telegram: &Telegram) -> Result<Option<DemoOwner>, Refused> {
+    let refuse = |reason: &str| Err(Refused { name: "DEMO_OWNER", reason: reason.into() });
+    let Some(owner) = environment.text("DEMO_OWNER") else { return Ok(None) };
+    if telegram.simulator.is_none() {
+        return refuse("only together with TELEGRAM_SIMULATOR");
+    }
+    match owner.split_once(' ') {
+        None => refuse("expected an address and a password, with a space between them"),
+        Some((email, password)) => Ok(Some(DemoOwner { email: email.to_owned(), password: password.to_owned() })),
+    }
+}
+
+fn bot_updates(
+    environment: &Environment<'_>,
+    webhook_base: Option<&reqwest::Url>,
+    telegram: &Telegram,
+    refused: &mut Refusals,
+) -> BotUpdates {
+    const BASE: &str = "WEBHOOK_BASE_URL";
+    let updates = match environment.text("BOT_UPDATES").as_deref() {
+        None if webhook_base.is_some() => BotUpdates::Webhook,
+        None | Some("polling") => BotUpdates::Polling,
+        Some("webhook") => BotUpdates::Webhook,
+        Some("off") => BotUpdates::Off,
+        Some(other) => {
+            refused.add("BOT_UPDATES", format!("expected webhook, polling or off, found «{other}»"));
+            BotUpdates::Polling
+        }
+    };
+    if updates == BotUpdates::Off && environment.text("REDIS_URL").is_none() {
+        refused.add("REDIS_URL", "must be set with BOT_UPDATES=off: replies come from there");
+    } else if updates == BotUpdates::Off && environment.text("REDIS_BRIDGE").as_deref() == Some("off") {
+        refused.add("REDIS_BRIDGE", "must not be off with BOT_UPDATES=off: replies come from there");
+    }
+    match webhook_base {
+        _ if updates != BotUpdates::Webhook => {}
+        // One that is there and cannot be used is refused already.
+        None if environment.text(BASE).is_none() => refused.add(BASE, "must be set with BOT_UPDATES=webhook"),
+        Some(url) if url.scheme() == "http" && telegram.bot_api_base == telegram::BOT_API => {
+            refused.add(BASE, "Telegram calls https:// addresses only");
+        }
+        _ => {}
+    }
+    updates
 }
 
 #[cfg(test)]
@@ -232,7 +381,7 @@ mod tests {
     const LEAST: [(&str, &str); 3] =
         [("DATABASE_URL", "postgresql+asyncpg://u:p@db:5432/tuberry"), ("APP_SECRET", "app"), ("JWT_SECRET", "jwt")];
 
-    fn read(more: &[(&str, &str)]) -> Result<Settings, Refused> {
+    fn read(more: &[(&str, &str)]) -> Result<Settings, Refusals> {
         Settings::read(&|name| {
             let found = more.iter().chain(&LEAST).find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -240,9 +389,9 @@ mod tests {
     }
 
     fn refused(name: &'static str, value: &str) -> String {
-        let refused = read(&[(name, value)]).expect_err("refused");
-        assert_eq!(refused.name, name);
-        refused.to_string()
+        let refusals = read(&[(name, value)]).expect_err("refused");
+        assert_eq!(refusals.0.iter().map(|refused| refused.name).collect::<Vec<_>>(), [name]);
+        refusals.to_string()
     }
 
     #[test]
@@ -261,7 +410,7 @@ mod tests {
         assert_eq!(settings.telegram.device_model, "Samsung Galaxy S24 Ultra");
         assert_eq!(settings.bot_updates, BotUpdates::Polling);
         assert!(settings.board_listen.is_none());
-        assert!(settings.redis_url.is_none() && settings.telegram.application.is_none());
+        assert!(settings.redis.is_none() && settings.telegram.application.is_none());
     }
 
     #[test]
@@ -288,7 +437,32 @@ mod tests {
         refused("WORKER_MAX_ACCOUNTS", "many");
         refused("WORKER_WEIGHT", "0.5");
         refused("WORKER_CONNECTS_PER_SECOND", "0");
-        assert_eq!(read(&[("BOT_UPDATES", "webhook")]).unwrap_err().name, "WEBHOOK_BASE_URL");
+        refused("WORKER_WEIGHT", "1001");
+        refused("JWT_EXPIRES", "0");
+        refused("RUST_LOG", "info,=,[");
+        assert!(!refused("DEMO_OWNER", "anna@example.org geheim").contains("geheim"));
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let lines = |more: &[(&str, &str)]| read(more).expect_err("refused").to_string();
+        assert_eq!(lines(&[("BOT_UPDATES", "webhook")]), "WEBHOOK_BASE_URL: must be set with BOT_UPDATES=webhook");
+        let plain = ("WEBHOOK_BASE_URL", "http://tuberry.example");
+        assert_eq!(lines(&[plain]), "WEBHOOK_BASE_URL: Telegram calls https:// addresses only");
+        assert!(read(&[plain, ("TELEGRAM_API_BASE", "http://bot-api:8081")]).is_ok(), "an own Bot API calls any address");
+        assert!(lines(&[("BOT_UPDATES", "off")]).starts_with("REDIS_URL: must be set"));
+        let bridged = read(&[("BOT_UPDATES", "off"), ("REDIS_URL", "redis://redis/0")]).unwrap();
+        assert_eq!(bridged.bot_updates, BotUpdates::Off);
+        assert_eq!(lines(&[("BOARD_LISTEN", "127.0.0.1:8080")]), "BOARD_LISTEN: must differ from LISTEN");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let wrong =
+            read(&[("APP_SECRET", ""), ("LISTEN", "here"), ("PERSONAL_TELEGRAM_API_ID", "5"), ("TELEGRAM_PROXY", "http://p")]);
+        let text = wrong.expect_err("refused").to_string();
+        let names: Vec<&str> = text.lines().map(|line| line.split(": ").next().unwrap()).collect();
+        assert_eq!(names, ["APP_SECRET", "PERSONAL_TELEGRAM_API_HASH", "TELEGRAM_PROXY", "LISTEN"]);
     }
 
     #[test]
@@ -305,6 +479,18 @@ mod tests {
     fn secrets_are_not_printed() {
         let printed = format!("{:?}", read(&[("REDIS_URL", "redis://:geheim@r"), ("APP_SECRET", "geheim")]).unwrap());
         assert!(!printed.contains("geheim"), "{printed}");
+    }
+
+    #[test]
+    fn the_bridge_stands_where_redis_is_unless_it_is_off() {
+        let redis = ("REDIS_URL", "redis://:geheim@redis:6379/0");
+        assert!(read(&[redis]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "consume")]).unwrap().redis.is_some());
+        assert!(read(&[redis, ("REDIS_BRIDGE", "off")]).unwrap().redis.is_none());
+        assert!(!refused("REDIS_URL", "http://:geheim@redis").contains("geheim"));
+        refused("REDIS_URL", "rediss://redis");
+        refused("REDIS_BRIDGE", "on");
+        assert_eq!(read(&[("REDIS_BRIDGE", "consume")]).unwrap_err().0[0].name, "REDIS_URL");
     }
 
     #[test]

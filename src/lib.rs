@@ -1,9 +1,11 @@
 //! Tuberry's personal Telegram accounts: the edges of the service and their wiring. What it does is in `tuberry-jobs`, what it
 //! knows in `tuberry-storage`.
 
+pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod credentials;
+pub mod doctor;
 pub mod embedded;
 pub mod fleet;
 pub mod http;

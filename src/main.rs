@@ -18,7 +18,10 @@ fn main() -> ExitCode {
     match runtime.block_on(tuberry::cli::run(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tuberry: {error:#}");
+            // Settings that cannot be used are several lines.
+            for line in format!("{error:#}").lines() {
+                eprintln!("tuberry: {line}");
+            }
             ExitCode::FAILURE
         }
     }

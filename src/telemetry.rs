@@ -11,7 +11,9 @@ fn default_filter() -> EnvFilter {
 
 /// Starts logging for this process. A second call does nothing.
 pub fn start() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter());
+    // Empty means the default here, too; what cannot be read is refused with the other settings.
+    let own = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
+    let filter = own.and_then(|filter| EnvFilter::try_new(filter).ok()).unwrap_or_else(default_filter);
     let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let started = if std::io::stderr().is_terminal() {
         events.with_target(false).try_init()

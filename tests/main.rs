@@ -9,6 +9,7 @@ mod floors;
 mod jobs;
 mod judges;
 mod moving;
+mod operations;
 mod scenarios;
 mod support;
 mod web;

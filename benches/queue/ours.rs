@@ -213,11 +213,15 @@ impl Ours {
         rate(size * batches, since)
     }
 
-    /// Milliseconds from before an enqueueing transaction to the start of its job, on an idle queue.
-    pub async fn starts(&self, count: usize) -> Vec<f64> {
+    /// Milliseconds from before an enqueueing transaction to the start of its job, on an idle queue: in the process that enqueued it, or in one that
+    /// hears of it by the channel only.
+    pub async fn starts(&self, count: usize, same_process: bool) -> Vec<f64> {
         self.clear().await;
         let (seen, store) = (Seen::default(), self.store(1));
         let running = self.start(&seen);
+        if same_process {
+            running.queue.hear_first(&store);
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
         for n in 0..count {
             let mut tx = store.begin().await.expect("a transaction");

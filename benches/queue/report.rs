@@ -22,6 +22,8 @@ const LINES: &[(&str, &str)] = &[
 
 /// Lines of the table only.
 const BESIDE: &[(&str, &str)] = &[
+    ("start_elsewhere_p50_ms", "push → start in another process than the one that pushed, p50, ms"),
+    ("start_elsewhere_p99_ms", "the same, p99, ms"),
     ("pair_1", "beside it: pgbench on one connection (on two)"),
     ("narrow_2", "beside it: pgbench on two connections, table of three columns (table of a job's shape)"),
 ];

@@ -10,11 +10,12 @@ use tuberry_domain::text::MESSAGE_LIMIT;
 use tuberry_domain::{BotId, ThreadId};
 use tuberry_storage::chat_membership::{self, Membership};
 use tuberry_storage::replies::{self, NewReply};
-use tuberry_storage::{Error, Result, Store, mirror};
+use tuberry_storage::{Error, Result, Store, bots, mirror};
 
 /// Accepts an update of `bot`. When it returns, everything that follows from the update is durable.
 pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()> {
     match &update.event {
+        BotEvent::Message(message) if is_for_another(store, bot, message).await? => Ok(()),
         BotEvent::Message(message) if is_getid(message) => answer_getid(store, bot, message).await,
         BotEvent::Message(message) => match message.thread {
             Some(topic) => accept_reply(store, bot, message, topic).await,
@@ -23,6 +24,14 @@ pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()>
         BotEvent::Service(service) => accept_service(store, bot, service).await,
         BotEvent::Membership(membership) => record_membership(store, bot, membership).await,
         BotEvent::Ignored => Ok(()),
+    }
+}
+
+/// A command that names another bot is none of ours, nor the customer's.
+async fn is_for_another(store: &Store, bot: BotId, message: &BotMessage) -> Result<bool> {
+    match message.command().and_then(|command| command.bot) {
+        Some(name) => Ok(!bots::is_called(store.pool(), bot, name).await?),
+        None => Ok(false),
     }
 }
 
@@ -80,7 +89,8 @@ fn unsupported(attachment: &content::Attachment) -> String {
     format!("пока можно отправлять только текст, а это {}", attachment.label())
 }
 
-fn random_ids(count: usize) -> Vec<i64> {
+/// A `random_id` for each part of a reply.
+pub(crate) fn random_ids(count: usize) -> Vec<i64> {
     let mut bytes = vec![0u8; count * 8];
     getrandom::fill(&mut bytes).expect("the system has randomness");
     bytes.as_chunks::<8>().0.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()

@@ -13,6 +13,7 @@ mod mark_reply;
 mod mirror_message;
 pub mod old_sessions;
 pub mod origin;
+pub mod personal_tasks;
 mod poll_login;
 mod post_notice;
 pub mod queue;

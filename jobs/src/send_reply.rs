@@ -35,7 +35,7 @@ impl Job<Context> for SendReply {
     const POLICY: Policy = PERSISTENT;
 
     fn ordering_key(&self) -> Option<String> {
-        Some(format!("reply:{}", self.dialog))
+        Some(Self::key(self.dialog))
     }
 
     fn affinity(&self) -> Option<AccountId> {
@@ -88,6 +88,11 @@ impl Job<Context> for SendReply {
 }
 
 impl SendReply {
+    /// The ordering key of a dialog's replies.
+    pub(crate) fn key(dialog: DialogId) -> String {
+        format!("reply:{dialog}")
+    }
+
     async fn deliver(&self, cx: &Context, part: i32, sent: Sent) -> Result<(), JobError> {
         let mut tx = cx.store.begin().await?;
         if replies::delivered(&mut tx, self.message, part, sent.id).await? {

@@ -3,9 +3,12 @@
 use crate::account_ended::fail_waiting_replies;
 use crate::context::Context;
 use crate::post_notice::{Notice, PostNotice};
+use crate::send_reply::{SendReply, announce_failure};
 use crate::{Job, JobError, Policy, Unique, enqueue, old_sessions, queue};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use tuberry_domain::MessageId;
 use tuberry_storage::{Store, leases, limits, logins, portal_sessions, replies, restrictions, sync, workers};
 
 /// Time between two ticks.
@@ -57,6 +60,7 @@ impl Job<Context> for SyncAccounts {
         old_sessions::take_over(&cx.store, &cx.sealer).await?;
         logins::expire_overdue(pool).await?;
         fail_orphaned(&cx.store).await?;
+        fail_abandoned(&cx.store).await?;
         announce_stranded(&cx.store).await?;
         workers::tell_without_room(&cx.store, workers::SILENT, WORKER_PATIENCE, WITHOUT_ROOM).await?;
         workers::forget_silent(&cx.store, SILENT_WORKER).await?;
@@ -85,6 +89,27 @@ async fn fail_orphaned(store: &Store) -> tuberry_storage::Result<()> {
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// Replies whose job was cancelled or deleted, or ran out of time: nobody sends them any more.
+async fn fail_abandoned(store: &Store) -> Result<(), JobError> {
+    const BATCH: i64 = 2000;
+    let waiting = replies::waiting_long(store.pool(), BATCH).await?;
+    let keys: BTreeSet<String> = waiting.iter().map(|(_, dialog)| SendReply::key(*dialog)).collect();
+    let keys: Vec<String> = keys.into_iter().collect();
+    let live = queue::control::live_payloads(store.pool(), <SendReply as Job<Context>>::KIND, &keys).await?;
+    let live: BTreeSet<MessageId> =
+        live.iter().filter_map(|payload| serde_json::from_slice::<SendReply>(payload).ok()).map(|job| job.message).collect();
+    let abandoned: Vec<MessageId> =
+        waiting.into_iter().map(|(message, _)| message).filter(|message| !live.contains(message)).collect();
+    if abandoned.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    for message in replies::abandon(&mut tx, &abandoned).await? {
+        announce_failure(&mut tx, message).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 async fn announce_stranded(store: &Store) -> tuberry_storage::Result<()> {

@@ -1,6 +1,8 @@
 //! `tuberry api`: the REST interface and the bots' webhooks.
 
+use super::patience::reached;
 use super::{asked_to_stop, open_store};
+use crate::bridge::Publisher;
 use crate::config::{BotUpdates, Settings};
 use crate::credentials::Attempts;
 use crate::http::{self, AppState, PasswordProver, Webhooks, router};
@@ -36,7 +38,12 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
-    let store = open_store(&settings.database, POOL).await?;
+    let store = Store::open(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
+    let Some(store) = reached(store).await? else { return Ok(()) };
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     // Operators may answer in topics that an old system made since the last migration.
     stock::take_in(&store).await.context("taking in what the old system has")?;
     let address = options.listen.unwrap_or(settings.listen);

@@ -1,18 +1,23 @@
 //! The command line: one file per command. This is where everything is wired together, and the only place that uses `anyhow`.
 
 mod api;
+mod config;
 mod demo;
+mod doctor;
+mod health;
 mod migrate;
+mod patience;
 mod session;
 mod shutdown;
 mod simulator;
 mod user;
 mod worker;
 
-use crate::config::Database;
-use anyhow::{Context, Result, bail};
+use crate::config::{Database, Telegram};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use tuberry_storage::Store;
+use tuberry_telegram::Application;
 
 pub use shutdown::asked_to_stop;
 
@@ -28,6 +33,12 @@ pub struct Cli {
 enum Command {
     /// Serve the REST interface and the bots' webhooks.
     Api(api::Options),
+    /// Show the settings that are in effect, without secrets.
+    Config(config::Options),
+    /// Look for what is wrong with this installation, and say how to mend it.
+    Doctor(doctor::Options),
+    /// Ask a process of this host whether it is well: for health checks.
+    Health(health::Options),
     /// A whole Tuberry with a simulated Telegram and an embedded PostgreSQL.
     Demo(demo::Options),
     /// Bring the database up to date, also that of an existing Tuberry while it runs.
@@ -47,6 +58,9 @@ enum Command {
 pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Api(options) => api::run(options).await,
+        Command::Config(options) => config::run(&options),
+        Command::Doctor(options) => doctor::run(&options).await,
+        Command::Health(options) => health::run(&options).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Simulator(options) => simulator::run(options).await,
@@ -63,8 +77,17 @@ pub(crate) async fn open_store(database: &Database, max_connections: u32) -> Res
 
 async fn up_to_date(store: Store) -> Result<Store> {
     let missing = tuberry_storage::migrations::missing(store.pool()).await.context("the database cannot be reached")?;
-    if missing > 0 {
-        bail!("the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
-    }
+    refuse_outdated(missing)?;
     Ok(store)
+}
+
+fn refuse_outdated(missing: usize) -> Result<()> {
+    ensure!(missing == 0, "the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
+    Ok(())
+}
+
+/// As which application we appear at Telegram.
+pub(crate) fn application(telegram: &Telegram) -> Application {
+    let (id, hash) = telegram.application.as_ref().map_or((0, ""), |application| (application.id, application.hash.expose()));
+    Application::or_official_client(id, hash)
 }

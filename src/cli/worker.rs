@@ -1,8 +1,10 @@
 //! `tuberry worker`: runs jobs and serves a share of the accounts. Any number of workers may run side by side.
 
-use super::{asked_to_stop, up_to_date};
+use super::asked_to_stop;
+use super::patience::{Failed, failed, patiently, reached};
+use crate::bridge::{Bridge, Publisher};
 use crate::config::{BotUpdates, Settings, Telegram};
-use crate::fleet::{Claims, Fleet, Links, Parts};
+use crate::fleet::{Claims, Fleet, Links, Parts, Unfit};
 use crate::polling::BotPolling;
 use crate::worker_port::{self, WorkerPort};
 use anyhow::{Context as _, Result};
@@ -10,7 +12,7 @@ use clap::Args;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Sealer;
 use tuberry_jobs::queue::{self, Queue};
@@ -18,12 +20,10 @@ use tuberry_jobs::{Context, SyncAccounts, old_sessions};
 use tuberry_storage::Store;
 use tuberry_storage::leases::Room;
 use tuberry_storage::moving::stock::{self, Taken};
-use tuberry_telegram::{Application, Device, HttpBotApi, MtprotoLogins, Network};
+use tuberry_telegram::{Device, HttpBotApi, MtprotoLogins, Network};
 
 /// Connections of the pool: jobs and intake take them for single transactions.
 const POOL: u32 = 20;
-/// How long a simulator that does not answer yet is waited for.
-const SIMULATOR_PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -35,20 +35,32 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let settings = Settings::from_env()?;
     let store = Store::open_for_work(settings.database.url.expose(), POOL).context("DATABASE_URL cannot be used")?;
-    let store = up_to_date(store).await?;
+    let Some(store) = reached(store).await? else { return Ok(()) };
+    let store = match &settings.redis {
+        None => store,
+        Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
+    };
     let sealer = Arc::new(settings.sessions.sealer());
     take_in(&store, &sealer).await.context("taking in what the old system has")?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
     }
-    let network = network(&settings.telegram).await?.with_pace(settings.worker_connects_per_second);
+    let Some(network) = network(&settings.telegram).await? else { return Ok(()) };
+    let network = network.with_pace(settings.worker_connects_per_second);
     let network = Arc::new(network.with_proxy(settings.telegram.proxy.clone()));
     let room = Room { capacity: options.max_accounts.unwrap_or(settings.worker_max_accounts), weight: settings.worker_weight };
     let direct_url = settings.database.direct_url.clone();
 
-    let claims = Claims::start(direct_url.clone(), Some(room)).await.context("claims")?;
+    let claims = patiently("PostgreSQL, by DATABASE_DIRECT_URL", async || {
+        Claims::start(direct_url.clone(), Some(room)).await.map_err(|error| match error {
+            Unfit::Database(error) => failed(error, "DATABASE_DIRECT_URL"),
+            error => Failed::Final(error.into()),
+        })
+    });
+    let Some(claims) = claims.await? else { return Ok(()) };
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
+    queue.hear_first(&store);
     let links = Links::new(claims.clone(), queue.clone());
     let context = Context {
         store: store.clone(),
@@ -78,6 +90,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
         let polling = BotPolling { store: store.clone(), claims: claims.clone(), api: bots };
         tokio::spawn(polling.run(stop_intake.clone()))
     });
+    let bridge = settings.redis.map(|client| {
+        let bridge = Bridge { client, store, claims: claims.clone() };
+        tokio::spawn(bridge.run(stop_intake.clone()))
+    });
     tracing::info!(name = claims.name(), capacity = room.capacity, weight = room.weight, "worker runs");
 
     asked_to_stop().await;
@@ -89,6 +105,9 @@ pub(super) async fn run(options: Options) -> Result<()> {
     stop_jobs.cancel();
     if let Some(polling) = polling {
         polling.await.context("polling")?;
+    }
+    if let Some(bridge) = bridge {
+        bridge.await.context("bridge")?;
     }
     jobs.await.context("jobs")?;
     fleet.stop().await;
@@ -126,9 +145,9 @@ async fn tick(store: Store) {
     }
 }
 
-async fn network(telegram: &Telegram) -> Result<Network> {
-    let (id, hash) = telegram.application.as_ref().map_or((0, ""), |application| (application.id, application.hash.expose()));
-    let application = Application::or_official_client(id, hash);
+/// Telegram, or the simulator once it answers; `None`: the process was asked to stop first.
+async fn network(telegram: &Telegram) -> Result<Option<Network>> {
+    let application = super::application(telegram);
     let device = Device {
         model: telegram.device_model.clone(),
         system_version: telegram.system_version.clone(),
@@ -137,19 +156,18 @@ async fn network(telegram: &Telegram) -> Result<Network> {
         system_lang_code: telegram.system_lang_code.clone(),
     };
     let Some(simulator) = &telegram.simulator else {
-        if application.is_official_client() {
+        if let Some(whose) = application.published_as() {
             tracing::warn!(
-                "PERSONAL_TELEGRAM_API_ID is not set: the official client's is used, which Telegram's terms do not allow"
+                api_id = application.id,
+                whose,
+                "PERSONAL_TELEGRAM_API_ID is not your own application's, which Telegram's terms do not allow"
             );
         }
-        return Ok(Network::telegram(application, device));
+        return Ok(Some(Network::telegram(application, device)));
     };
-    let deadline = tokio::time::Instant::now() + SIMULATOR_PATIENCE;
-    loop {
-        match Network::simulator(simulator, application.clone(), device.clone()).await {
-            Ok(network) => return Ok(network),
-            Err(error) if tokio::time::Instant::now() > deadline => return Err(error).context("TELEGRAM_SIMULATOR"),
-            Err(_) => sleep(Duration::from_millis(200)).await,
-        }
-    }
+    patiently("the simulator", async || {
+        let network = Network::simulator(simulator, application.clone(), device.clone()).await;
+        network.map_err(|error| Failed::Passing(anyhow::Error::new(error).context("TELEGRAM_SIMULATOR")))
+    })
+    .await
 }

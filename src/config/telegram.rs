@@ -1,8 +1,12 @@
 //! Settings about Telegram: the real one or the simulator, and what we tell it about ourselves.
 
-use super::{Environment, Refused, without_slash};
+use super::{Environment, Refusals, Refused, without_slash};
+use std::num::NonZeroU16;
 use std::time::Duration;
 use tuberry_domain::{Proxy, Secret};
+
+/// Telegram's own Bot API.
+pub(super) const BOT_API: &str = "https://api.telegram.org";
 
 /// `PERSONAL_TELEGRAM_API_ID` and `PERSONAL_TELEGRAM_API_HASH`, from my.telegram.org.
 #[derive(Clone, Debug)]
@@ -39,22 +43,24 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    pub(super) fn read(environment: &Environment<'_>) -> Result<Self, Refused> {
+    pub(super) fn examine(environment: &Environment<'_>, refused: &mut Refusals) -> Self {
         let text = |name: &str, default: &str| environment.text(name).unwrap_or_else(|| default.to_owned());
-        let simulator = simulator(environment)?;
-        let own_base = environment.http_url("TELEGRAM_API_BASE")?.as_ref().map(without_slash);
-        Ok(Self {
-            application: application(environment)?,
-            bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| "https://api.telegram.org".into()),
+        let simulator = refused.or(simulator(environment), None);
+        let own_base = refused.or(environment.http_url("TELEGRAM_API_BASE"), None).as_ref().map(without_slash);
+        let patience = NonZeroU16::new(180).expect("not zero");
+        let qr_timeout = environment.parsed("PERSONAL_TELEGRAM_QR_TIMEOUT", patience, "a number of seconds from 1 to 65535");
+        Self {
+            application: refused.or(application(environment), None),
+            bot_api_base: own_base.or_else(|| simulator.clone()).unwrap_or_else(|| BOT_API.into()),
             simulator,
-            proxy: proxy(environment)?,
-            qr_timeout: Duration::from_secs(environment.parsed("PERSONAL_TELEGRAM_QR_TIMEOUT", 180u16, "seconds")?.into()),
+            proxy: refused.or(proxy(environment), None),
+            qr_timeout: Duration::from_secs(refused.or(qr_timeout, patience).get().into()),
             device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", "Samsung Galaxy S24 Ultra"),
             system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", "Android 14 (API 34)"),
             app_version: text("PERSONAL_TELEGRAM_APP_VERSION", "10.6.0-release"),
             lang_code: text("PERSONAL_TELEGRAM_LANG_CODE", "ru"),
             system_lang_code: text("PERSONAL_TELEGRAM_SYSTEM_LANG_CODE", "ru"),
-        })
+        }
     }
 }
 
@@ -79,10 +85,17 @@ fn proxy(environment: &Environment<'_>) -> Result<Option<Proxy>, Refused> {
 /// The simulator takes any password and shows every message: only on loopback, unless somebody insists.
 fn simulator(environment: &Environment<'_>) -> Result<Option<String>, Refused> {
     const NAME: &str = "TELEGRAM_SIMULATOR";
+    let insists = match environment.text("ALLOW_SIMULATOR").as_deref() {
+        None => false,
+        Some("1") => true,
+        Some(other) => {
+            return Err(Refused { name: "ALLOW_SIMULATOR", reason: format!("expected 1 or nothing, found «{other}»") });
+        }
+    };
     let Some(url) = environment.http_url(NAME)? else { return Ok(None) };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !loopback && environment.text("ALLOW_SIMULATOR").as_deref() != Some("1") {
+    if !loopback && !insists {
         return Err(Refused { name: NAME, reason: "only on loopback, unless ALLOW_SIMULATOR=1".into() });
     }
     Ok(Some(without_slash(&url)))
@@ -94,7 +107,9 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Telegram, Refused> {
         let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Telegram::read(&Environment(&variable))
+        let mut refused = Refusals::default();
+        let telegram = Telegram::examine(&Environment(&variable), &mut refused);
+        refused.settle(telegram).map_err(|mut refusals| refusals.0.pop().expect("one"))
     }
 
     #[test]

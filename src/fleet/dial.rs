@@ -4,7 +4,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use std::time::Duration;
 use tokio::time::timeout;
 use tuberry_domain::Secret;
-use tuberry_storage::{Error, Result, leases};
+use tuberry_storage::{Error, Result, leases, pooling};
 
 /// Longest wait for the answer to one statement, or for a connection.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -21,9 +21,13 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    async fn connect(&self) -> Result<PgConnection> {
+    fn options(&self) -> Result<PgConnectOptions> {
         let options: PgConnectOptions = self.url.expose().parse()?;
-        let options = options.options([("TimeZone", "UTC")]);
+        Ok(options.options([("TimeZone", "UTC")]))
+    }
+
+    async fn connect(&self) -> Result<PgConnection> {
+        let options = self.options()?;
         in_time(async { Ok(options.connect().await?) }).await
     }
 
@@ -37,13 +41,9 @@ impl Dial {
         Ok((conn, pid))
     }
 
-    /// A pooler gives an idle client's backend to the next one that has a transaction open.
+    /// Whether a pooler lends sessions out for single transactions.
     pub async fn leads_through_a_pooler(&self) -> Result<bool> {
-        let (mut first, mut second) = (self.connect().await?, self.connect().await?);
-        let first_pid = in_time(leases::backend_pid(&mut first)).await?;
-        let mut transaction = sqlx::Connection::begin(&mut second).await?;
-        let second_pid = in_time(leases::backend_pid(&mut transaction)).await?;
-        transaction.rollback().await?;
-        Ok(first_pid == second_pid || in_time(leases::backend_pid(&mut first)).await? != first_pid)
+        let way = timeout(PATIENCE * 4, pooling::way(&self.options()?)).await;
+        Ok(way.unwrap_or(Err(Error::Database(sqlx::Error::PoolTimedOut)))? != pooling::Way::Direct)
     }
 }

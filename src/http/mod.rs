@@ -12,6 +12,7 @@ mod extract;
 mod health;
 mod jobs;
 mod logins;
+mod openapi;
 mod page;
 mod problem;
 mod projects;
@@ -21,6 +22,7 @@ mod telegram_chats;
 mod webhooks;
 
 pub use board::board;
+pub(crate) use openapi::DOCUMENT;
 pub(crate) use page::Position;
 pub use problem::Problem;
 pub(crate) use problem::no_such_route;
@@ -28,7 +30,6 @@ pub(crate) use problem::no_such_route;
 use crate::credentials::Attempts;
 use crate::tokens::Tokens;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, patch, post, put};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,8 @@ use tower_http::normalize_path::NormalizePathLayer;
 use tuberry_domain::ports::{BotApi, PasswordProof};
 use tuberry_domain::{BotId, Sealer, Secret};
 use tuberry_storage::Store;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Largest body of a request, in bytes. Webhooks have a limit of their own.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -92,13 +95,10 @@ pub struct AppState {
 
 /// The whole interface. Answers with and without a trailing slash.
 pub fn router(state: AppState) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/api/auth/login", post(sign_in::sign_in))
-        .route("/api/webhooks/telegram/{bot}/{secret}", post(webhooks::receive));
+    let (open, _) = open().split_for_parts();
+    let (protected, _) = protected().split_for_parts();
     let routes = open
-        .merge(protected(&state))
+        .merge(protected.route_layer(middleware::from_fn_with_state(state.clone(), auth::require)))
         .merge(crate::web::router())
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -108,33 +108,41 @@ pub fn router(state: AppState) -> Router {
     Router::new().fallback_service(tower::Layer::layer(&NormalizePathLayer::trim_trailing_slash(), routes))
 }
 
-/// What needs a bearer token.
-fn protected(state: &AppState) -> Router<AppState> {
-    const ACCOUNTS: &str = "/api/personal-telegram-accounts";
-    Router::new()
-        .route(ACCOUNTS, get(accounts::list))
-        .route(&format!("{ACCOUNTS}/{{id}}"), patch(accounts::update).delete(accounts::delete))
-        .route(&format!("{ACCOUNTS}/{{id}}/proxy"), put(accounts::set_proxy).delete(accounts::remove_proxy))
-        .route(&format!("{ACCOUNTS}/login"), post(logins::start))
-        .route(&format!("{ACCOUNTS}/login/{{id}}"), get(logins::status).delete(logins::cancel))
-        .route(&format!("{ACCOUNTS}/login/{{id}}/password"), post(logins::password))
-        .route(&format!("{ACCOUNTS}/login/{{id}}/qr.svg"), get(logins::svg))
-        .route(&format!("{ACCOUNTS}/login/{{id}}/qr.png"), get(logins::png))
-        .route("/api/projects", get(projects::list).post(projects::create))
-        .route("/api/projects/{id}", get(projects::read).patch(projects::update))
-        .route("/api/bots", get(bots::list).post(bots::create))
-        .route("/api/bots/{id}", get(bots::read).patch(bots::update))
-        .route("/api/telegram-chats", get(telegram_chats::list))
-        .route("/api/dialogs", get(dialogs::list))
-        .route("/api/dialogs/{id}/messages", get(dialogs::messages))
-        .route("/api/jobs", get(jobs::list))
-        .route("/api/jobs/kinds", get(jobs::kinds))
-        .route("/api/jobs/kinds/{kind}/pause", post(jobs::pause))
-        .route("/api/jobs/kinds/{kind}/resume", post(jobs::resume))
-        .route("/api/jobs/retry", post(jobs::retry_all))
-        .route("/api/jobs/{id}", get(jobs::read).delete(jobs::delete))
-        .route("/api/jobs/{id}/retry", post(jobs::retry))
-        .route("/api/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/api/jobs/{id}/run-now", post(jobs::run_now))
-        .route_layer(middleware::from_fn_with_state(state.clone(), auth::require))
+/// What anybody may call. Whoever adds a route here or to [`protected`] describes it in the same place: `#[utoipa::path]` on its handler.
+fn open() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::serve))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(webhooks::receive))
+}
+
+/// What needs a bearer token or a session of the portal.
+fn protected() -> OpenApiRouter<AppState> {
+    OpenApiRouter::default()
+        .routes(routes!(accounts::list))
+        .routes(routes!(accounts::update, accounts::delete))
+        .routes(routes!(accounts::set_proxy, accounts::remove_proxy))
+        .routes(routes!(logins::start))
+        .routes(routes!(logins::status, logins::cancel))
+        .routes(routes!(logins::password))
+        .routes(routes!(logins::svg))
+        .routes(routes!(logins::png))
+        .routes(routes!(projects::list, projects::create))
+        .routes(routes!(projects::read, projects::update))
+        .routes(routes!(bots::list, bots::create))
+        .routes(routes!(bots::read, bots::update))
+        .routes(routes!(telegram_chats::list))
+        .routes(routes!(dialogs::list))
+        .routes(routes!(dialogs::messages))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::kinds))
+        .routes(routes!(jobs::pause))
+        .routes(routes!(jobs::resume))
+        .routes(routes!(jobs::retry_all))
+        .routes(routes!(jobs::read, jobs::delete))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::run_now))
 }

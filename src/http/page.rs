@@ -3,14 +3,20 @@
 
 use super::Problem;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 const DEFAULT_LIMIT: i64 = 50;
 const LARGEST_LIMIT: i64 = 200;
 
 /// `cursor` and `limit` of a query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
+    /// `next_cursor` of the page before; empty or absent for the first page.
+    #[param(pattern = "^[A-Za-z0-9_-]*$", max_length = 64)]
     cursor: Option<String>,
+    /// How many items; 50 if not given.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
@@ -29,19 +35,22 @@ impl PageParams {
         cursor.map(|cursor| P::from_cursor(cursor).ok_or_else(|| Problem::invalid("Неизвестный курсор страницы"))).transpose()
     }
 
-    /// How many items; 422 for less than one. More than the largest page gives the largest page.
+    /// How many items; 422 for less than one or more than the largest page.
     pub fn limit(&self) -> Result<i64, Problem> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
-            ..1 => Err(Problem::invalid("limit должен быть больше нуля")),
-            limit => Ok(limit.min(LARGEST_LIMIT)),
+            limit @ 1..=LARGEST_LIMIT => Ok(limit),
+            _ => Err(Problem::invalid(format!("limit: от 1 до {LARGEST_LIMIT}"))),
         }
     }
 }
 
 /// One page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page<T> {
+    /// At most as many as were asked for.
     items: Vec<T>,
+    /// Where the next page begins; null on the last one.
+    #[schema(example = json!(null))]
     next_cursor: Option<String>,
 }
 
@@ -88,8 +97,10 @@ mod tests {
     #[test]
     fn limits_are_bounded_and_foreign_cursors_refused() {
         assert_eq!(params(None, None).limit().unwrap(), DEFAULT_LIMIT);
-        assert_eq!(params(None, Some(i64::MAX)).limit().unwrap(), LARGEST_LIMIT);
-        assert!(params(None, Some(0)).limit().is_err());
+        assert_eq!(params(None, Some(LARGEST_LIMIT)).limit().unwrap(), LARGEST_LIMIT);
+        for limit in [0, LARGEST_LIMIT + 1, i64::MAX] {
+            assert!(params(None, Some(limit)).limit().is_err());
+        }
         assert_eq!(params(Some(""), None).position::<Number>().unwrap(), None);
         assert_eq!(params(Some("5"), None).position().unwrap(), Some(Number(5)));
         assert!(params(Some("x"), None).position::<Number>().is_err());

@@ -8,21 +8,47 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tuberry_domain::Secret;
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+/// Who wants in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Credentials)]
 pub(super) struct Request {
+    /// Of a user in the portal.
+    #[schema(max_length = 254, pattern = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$", example = "owner@example.org")]
     email: String,
+    /// That of the portal.
+    #[schema(value_type = String, example = "correct horse")]
     password: Secret<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A bearer token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
 pub(super) struct SignedIn {
+    /// Goes into `Authorization: Bearer …`.
+    #[schema(example = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.signature")]
     access_token: String,
+    /// Always this word.
+    #[schema(example = "bearer")]
     token_type: &'static str,
+    /// When it ends.
     expires_at: DateTime<Utc>,
 }
 
-/// 200 with a token; 401 when address or password is wrong; 429 after too many attempts.
+/// Signs a user in by e-mail address and password, for a bearer token.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    operation_id = "sign_in",
+    tag = "sign-in",
+    request_body = Request,
+    responses(
+        (status = 200, description = "A token.", body = SignedIn),
+        (status = 401, description = "Address or password is wrong: «Неверный e-mail или пароль»."),
+        (status = 429, description = "Ten attempts a minute and address: «Слишком много попыток входа: повторите позже»."),
+    )
+)]
 pub(super) async fn sign_in(
     State(state): State<AppState>,
     Json(request): Json<Request>,

@@ -9,11 +9,44 @@ use axum::http::{HeaderMap, StatusCode};
 use subtle::ConstantTimeEq;
 use tuberry_domain::bot_update::BotUpdate;
 use tuberry_domain::{BotId, Secret};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 /// Largest update, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Accepts an update: 200 once it is stored. Anything but 200 makes Telegram send it again.
+/// Telegram's `Update`, of which the description tells only what every one has.
+enum Update {}
+
+impl utoipa::ToSchema for Update {}
+
+impl utoipa::PartialSchema for Update {
+    fn schema() -> RefOr<Schema> {
+        let id = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+        let update = ObjectBuilder::new().description(Some("An `Update` of Telegram's Bot API."));
+        update.property("update_id", id.examples([810_000_001])).required("update_id").into()
+    }
+}
+
+/// Takes an update of a managing bot. Telegram calls this; nobody else has the secret.
+///
+/// Anything but 200 makes Telegram send the update again. With the header `X-Telegram-Bot-Api-Secret-Token` the secret must stand there too.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/telegram/{bot}/{secret}",
+    operation_id = "receive_update",
+    tag = "webhooks",
+    params(("bot" = i32, Path, minimum = 1, description = "`bots.id`."),
+        ("secret" = String, Path, description = "`bots.webhook_secret`.")),
+    request_body = Update,
+    responses(
+        (status = 200, description = "The update is stored."),
+        (status = 400, description = "The body is no JSON: «Тело запроса не является JSON»."),
+        (status = 404, description = "No such bot, or a wrong secret: «Такого адреса нет»."),
+        (status = 413, description = "More than 1 MiB: «Запрос слишком большой»."),
+        (status = 422, description = "JSON, but not an update: «Тело запроса не является обновлением Telegram»."),
+    )
+)]
 pub(super) async fn receive(
     State(state): State<AppState>,
     path: Result<Path<(String, String)>, PathRejection>,

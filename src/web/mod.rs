@@ -2,6 +2,7 @@
 //! the REST interface (`http`), which takes the session's cookie beside bearer tokens.
 
 mod accounts;
+mod api_docs;
 mod assets;
 mod dialogs;
 mod jobs;
@@ -55,6 +56,7 @@ pub fn router() -> Router<AppState> {
         .route("/client/logins/{id}/events", get(login::events))
         .route("/client/settings", get(settings::show))
         .route("/client/settings/events", get(settings::events))
+        .route("/api/docs", get(api_docs::show))
         .route("/sign-in", get(sign_in::form).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/password", get(password::form).post(password::submit))

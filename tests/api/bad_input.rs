@@ -81,7 +81,12 @@ async fn ids_out_of_range_name_nothing() {
         "limit=0",
         "limit=-5",
         "limit=x",
+        "limit=201",
         "limit=99999999999999999999",
+        "project_id=0",
+        "x=%",
+        "x=%zz",
+        "x=%e2%82",
         "cursor=zzz",
         "cursor=1_2_3",
         "cursor=%00",
@@ -94,9 +99,10 @@ async fn ids_out_of_range_name_nothing() {
     {
         app.post(&format!("{ACCOUNTS}/login"), &owner, body).await.problem(422);
     }
-    for id in [0, -1, i32::MAX] {
-        app.post(&format!("{ACCOUNTS}/login"), &owner, json!({ "project_id": id })).await.problem(404);
+    for id in [0, -1] {
+        app.post(&format!("{ACCOUNTS}/login"), &owner, json!({ "project_id": id })).await.problem(422);
     }
+    app.post(&format!("{ACCOUNTS}/login"), &owner, json!({ "project_id": i32::MAX })).await.problem(404);
 }
 
 #[tokio::test]
@@ -126,6 +132,23 @@ async fn texts_that_the_database_cannot_hold_are_refused() {
     // An operator is not there to be told: his message is taken with a sign in place of what cannot be stored.
     operator_writes(&app, bot, -1001, 7, 5, "a\u{0}b").await;
     assert_eq!(app.value("select body from messages").await.as_deref(), Some("a\u{fffd}b"));
+}
+
+#[tokio::test]
+async fn a_body_that_calls_itself_something_else_than_json_is_refused() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let before = app.fingerprint().await;
+    let post = async |content_type: &str| {
+        let request = app.client.post(format!("{}/api/projects", app.base)).bearer_auth(&owner.token);
+        let body = json!({ "name": "Проект" }).to_string();
+        request.header("content-type", content_type).body(body).send().await.unwrap().status().as_u16()
+    };
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json", ";"] {
+        assert_eq!(post(content_type).await, 415, "{content_type}");
+    }
+    assert_eq!(app.fingerprint().await, before);
+    assert_eq!(post("application/json; charset=utf-8").await, 201);
 }
 
 #[tokio::test]

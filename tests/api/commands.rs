@@ -1,40 +1,31 @@
 //! The command line around the interface: settings that are refused, the database's migrations, users.
 
 use super::App;
-use crate::support::empty_database;
+use crate::support::{Ended, empty_database, run};
 use serde_json::json;
-use std::process::Stdio;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
 /// Runs `tuberry` to its end: success, standard output, last line of standard error.
 async fn tuberry(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> (bool, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tuberry"));
-    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A program that does not ask for input may have ended already.
-    let _ = stdin.write_all(input.as_bytes()).await;
-    drop(stdin);
-    let output =
-        tokio::time::timeout(std::time::Duration::from_secs(30), child.wait_with_output()).await.expect("an end").unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let last = text(&output.stderr).lines().last().unwrap_or_default().to_owned();
-    (output.status.success(), text(&output.stdout), last)
+    let Ended { success, stdout, stderr } = run(arguments, environment, input).await;
+    (success, stdout, stderr.lines().last().unwrap_or_default().to_owned())
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_used_is_named_in_one_line() {
+async fn every_setting_that_cannot_be_used_is_named_in_a_line_of_its_own() {
     let url = ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x");
     let secret = ("APP_SECRET", "app");
-    for (environment, line) in [
-        (vec![url], "tuberry: APP_SECRET: must be set"),
-        (vec![url, secret, ("JWT_SECRET", "")], "tuberry: JWT_SECRET: must be set"),
-        (vec![secret, ("JWT_SECRET", "jwt")], "tuberry: DATABASE_URL: must be set"),
+    for (environment, lines) in [
+        (vec![url], &["tuberry: APP_SECRET: must be set", "tuberry: JWT_SECRET: must be set"][..]),
+        (vec![url, secret, ("JWT_SECRET", "")], &["tuberry: JWT_SECRET: must be set"]),
+        (vec![secret, ("JWT_SECRET", "jwt")], &["tuberry: DATABASE_URL: must be set"]),
+        (
+            vec![url, secret, ("JWT_SECRET", "jwt"), ("WORKER_LISTENS", "127.0.0.1:8081")],
+            &["tuberry: WORKER_LISTEN: not set, but WORKER_LISTENS is: a misspelling?"],
+        ),
     ] {
-        let (success, _, last) = tuberry(&["api"], &environment, "").await;
+        let Ended { success, stderr, .. } = run(&["api"], &environment, "").await;
         assert!(!success);
-        assert_eq!(last, line);
+        assert_eq!(stderr.lines().collect::<Vec<_>>(), lines);
     }
 }
 

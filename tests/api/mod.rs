@@ -11,6 +11,7 @@ mod dialogs;
 mod jobs;
 mod locks;
 mod logins;
+mod openapi;
 mod projects;
 mod roles;
 mod sign_in;

@@ -83,8 +83,9 @@ async fn a_getid_is_answered_once_however_often_it_comes() {
     let owner = app.owner().await;
     let bot = app.bot(&owner, None, "right").await;
     for _ in 0..3 {
-        call(&app, &format!("{bot}/right"), None, update("/getid", -1002)).await.ok(200);
+        call(&app, &format!("{bot}/right"), None, update("/getid@Bot", -1002)).await.ok(200);
     }
+    call(&app, &format!("{bot}/right"), None, update("/getid@another_bot", -1003)).await.ok(200);
     assert_eq!(app.value("select count(*) from apalis.jobs where job_type = 'answer-getid'").await.as_deref(), Some("1"));
 }
 

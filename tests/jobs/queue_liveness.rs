@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tuberry::embedded::Restart;
+use tuberry_jobs::queue::Config;
 use tuberry_storage::Store;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -16,7 +17,7 @@ async fn an_idle_process_sends_less_than_one_statement_a_second() {
     let database = database().await;
     let log = Log::default();
     // The product's own timing.
-    let running = Running::start(tuberry_jobs::queue::Config::new(&database.url, "test").unwrap(), &log);
+    let running = Running::start(Config::new(&database.url, "test").unwrap(), &log);
     put(&database, &Act::n(1)).await;
     wait_status(database.store.pool(), 1, "Done").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -187,6 +188,42 @@ async fn jobs_go_on_after_statements_timed_out_and_while_the_pool_is_exhausted()
     drop(held);
     drop(watcher);
     running.stop().await;
+}
+
+/// A process runs what it enqueues; the others hear of what it has no room for, and of everything once it stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_enqueues_claims_first_and_the_rest_is_for_the_others() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let log = Log::default();
+    // Without sweeps: what runs was told of.
+    let unswept = || Config { sweep: Duration::from_secs(600), ..config(&database.url) };
+    let other = Running::start(unswept(), &log.at("other"));
+    let own = Running::start(unswept(), &log.at("own"));
+    own.queue.hear_first(&database.store);
+    wait_until(SOON, "both have swept", async || {
+        [&own, &other].iter().all(|one| one.queue.statistics().statements.load(Ordering::SeqCst) > 2).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let steps = other.queue.statistics().steps.load(Ordering::SeqCst);
+    for n in 1..=20 {
+        put(&database, &Act::n(n)).await;
+        wait_status(pool, n, "Done").await;
+    }
+    assert!(log.runs().iter().all(|run| run.place == "own"));
+    assert_eq!(other.queue.statistics().steps.load(Ordering::SeqCst), steps, "the other one looked for jobs");
+
+    // More than one process runs at a time.
+    put_all(&database, &(21..=60).map(|n| Act::n(n).sleeps(1500)).collect::<Vec<_>>()).await;
+    wait_count(pool, "status = 'Done'", 60, SOON).await;
+    let places = |place| log.runs().iter().filter(|run| run.place == place).count();
+    assert!(places("own") > 20 && places("other") > 10, "{} and {}", places("own"), places("other"));
+
+    own.stop().await;
+    put(&database, &Act::n(61)).await;
+    wait_status(pool, 61, "Done").await;
+    other.stop().await;
 }
 
 /// An outage with many failed attempts to come back is one line for each part of the queue, and so is its end.

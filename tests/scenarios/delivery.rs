@@ -4,6 +4,8 @@ use super::conversation::{mirrored, received};
 use crate::support::{Setup, Stack, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tuberry_domain::UserId;
+use tuberry_jobs::queue::control;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -160,6 +162,47 @@ async fn an_answer_in_a_topic_that_is_just_being_created_is_not_lost() {
         drop(lock);
         received(&stack, ivan, anna, &["быстрее всех"]).await;
     }
+}
+
+/// Its job was cancelled by hand: the topic says so, and a retry of the job sends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_reply_says_so_in_its_topic_and_can_be_retried() {
+    let mut stack = Stack::start(Setup { updates: "webhook", ..Setup::default() }).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "вопрос").await;
+    let topic = stack.topic("Иван").await;
+    stack.workers[0].kill().await;
+    stack.answer(&topic, "ответ").await;
+    let store = stack.store().clone();
+    let job = wait_until(SOON, "the reply's job", async || {
+        let sql = "select id from apalis.jobs where job_type = 'send-reply' and status = 'Pending'";
+        sqlx::query_scalar::<_, String>(sql).fetch_optional(store.pool()).await.expect("a query")
+    })
+    .await;
+    let hand = control::Hand { user: UserId(1), client: None };
+    let mut tx = store.begin().await.expect("a transaction");
+    let cancelled = control::cancel(&mut tx, hand, &job, "не надо").await.expect("a cancel");
+    tx.commit().await.expect("a commit");
+    assert_eq!(cancelled, Some(control::Cancelled::Killed));
+    stack.add_worker().await;
+    wait_until(Duration::from_secs(90), "the notice", async || {
+        let topic = stack.topic("Иван").await;
+        topic["messages"].as_array()?.iter().any(|one| one["text"] == "⚠️ Не доставлено: отправка отменена").then_some(())
+    })
+    .await;
+    let status = "select status::text from messages where direction = 'personal_telegram_out'";
+    assert_eq!(sqlx::query_scalar::<_, String>(status).fetch_one(store.pool()).await.expect("a message"), "failed");
+    assert_eq!(stack.received(ivan, anna).await, [""; 0]);
+
+    let mut tx = store.begin().await.expect("a transaction");
+    assert_eq!(control::retry(&mut tx, hand, &job).await.expect("a retry"), Some(true));
+    tx.commit().await.expect("a commit");
+    received(&stack, ivan, anna, &["ответ"]).await;
+    wait_until(SOON, "a delivered message", async || {
+        (sqlx::query_scalar::<_, String>(status).fetch_one(store.pool()).await.expect("a message") == "delivered").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,10 @@
 //! any authorization key was ever used twice.
 
 mod bot_updates;
+mod bridge;
+mod bridge_kills;
+mod bridge_kit;
+mod bridge_outages;
 mod chaos;
 pub mod conversation;
 mod delivery;

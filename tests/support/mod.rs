@@ -4,13 +4,15 @@ mod clusters;
 mod databases;
 mod processes;
 pub mod proxy;
+mod redis;
 mod seeding;
 mod socks;
 pub mod stack;
 
+pub use self::redis::RedisServer;
 pub use clusters::OwnCluster;
 pub use databases::*;
-pub use processes::Process;
+pub use processes::{Ended, Process, run};
 pub use socks::Socks;
 pub use stack::{Person, Setup, Stack, free_port};
 

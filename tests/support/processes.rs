@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tuberry::lifeline::{self, Tied};
 
 /// Lines of output shown when a test fails.
@@ -71,6 +73,28 @@ impl Process {
     pub fn output(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+/// A command that has ended.
+pub struct Ended {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `tuberry` to its end, with this environment and nothing else.
+pub async fn run(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ended {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tuberry"));
+    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
+    let mut stdin = child.stdin.take().expect("an input");
+    // A program that does not ask for input may have ended already.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output =
+        tokio::time::timeout(Duration::from_secs(120), child.wait_with_output()).await.expect("an end").expect("its output");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    Ended { success: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
 impl Drop for Process {

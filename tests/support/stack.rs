@@ -15,7 +15,7 @@ use tuberry_storage::users::{self, NewUser, Role};
 
 /// Secrets of the tests' processes.
 pub const APP_SECRET: &str = "app secret of the tests, long enough";
-const JWT_SECRET: &str = "jwt secret of the tests, long enough";
+pub const JWT_SECRET: &str = "jwt secret of the tests, long enough";
 
 /// How a stack is set up.
 pub struct Setup {
@@ -33,6 +33,10 @@ pub struct Setup {
     pub durable: bool,
     /// `TELEGRAM_PROXY`.
     pub proxy: Option<String>,
+    /// Further variables of all processes.
+    pub environment: Vec<(&'static str, String)>,
+    /// `REDIS_URL`.
+    pub redis: Option<String>,
 }
 
 impl Default for Setup {
@@ -46,6 +50,8 @@ impl Default for Setup {
             own_cluster: false,
             durable: false,
             proxy: None,
+            environment: Vec::new(),
+            redis: None,
         }
     }
 }
@@ -129,6 +135,10 @@ impl Stack {
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }
+        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        if let Some(url) = setup.redis {
+            environment.push(("REDIS_URL".into(), url));
+        }
         if setup.updates == "webhook" {
             environment.push(("WEBHOOK_BASE_URL".into(), format!("http://127.0.0.1:{}", ports[0])));
         }
@@ -155,6 +165,19 @@ impl Stack {
             Home::Shared(database) => &database.store,
             Home::Own(_, store) => store,
         }
+    }
+
+    /// What every process of the stack is started with.
+    pub fn environment(&self) -> Vec<(&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// The same with some variables set otherwise.
+    pub fn environment_with<'a>(&'a self, differences: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let mut environment = self.environment();
+        environment.retain(|(name, _)| !differences.iter().any(|(other, _)| other == name));
+        environment.extend(differences);
+        environment
     }
 
     /// The stack's own cluster.

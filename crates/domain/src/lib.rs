@@ -7,6 +7,7 @@ pub mod content;
 mod ids;
 pub mod intake;
 pub mod login;
+pub mod personal_task;
 pub mod ports;
 mod proxy;
 pub mod reaction;
@@ -15,6 +16,7 @@ mod secret;
 pub mod session;
 pub mod text;
 pub mod title;
+pub mod working_group;
 
 pub use ids::*;
 pub use proxy::{InvalidProxy, Proxy};

@@ -1,29 +1,41 @@
 //! Accounts as their owners see them: list, change, remove.
 
-use crate::{Result, Tx};
+use crate::{Result, Tx, words};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::{AccountId, ClientId, ProjectId, TombstoneId};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 /// An account; serialised as the contract's section 5 shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub struct AccountPage {
     /// `personal_telegram_accounts.id`.
+    #[schema(value_type = i32, example = 1)]
     pub id: AccountId,
     /// Tenant.
+    #[schema(value_type = i32, example = 1)]
     pub client_id: ClientId,
     /// Project.
+    #[schema(value_type = i32, example = 1)]
     pub project_id: ProjectId,
     /// The name shown in the portal.
+    #[schema(example = "Анна")]
     pub display_name: Option<String>,
     /// Telegram's username, without `@`.
+    #[schema(example = "anna_shop")]
     pub username: Option<String>,
     /// Phone number.
+    #[schema(example = "79001234567")]
     pub phone: Option<String>,
     /// Telegram's user id.
+    #[schema(example = "4815162342")]
     pub telegram_user_id: Option<String>,
     /// `pending`, `active` or `error`.
+    #[schema(schema_with = account_status)]
     pub status: String,
     /// Mirrors private chats.
     pub accepts_private: bool,
@@ -34,13 +46,19 @@ pub struct AccountPage {
     /// Last proof of life.
     pub last_connected_at: Option<DateTime<Utc>>,
     /// What is wrong, in Russian.
+    #[schema(example = json!(null))]
     pub last_error: Option<String>,
     /// `host:port` of its own proxy, without credentials.
+    #[schema(example = "192.0.2.10:1080")]
     pub proxy: Option<String>,
     /// When it was connected first.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: Option<DateTime<Utc>>,
+}
+
+fn account_status() -> Object {
+    words("`error`: out of service until somebody acts; `last_error` says what.", ["pending", "active", "error"])
 }
 
 /// What may be changed of an account; `None` leaves it alone.
@@ -140,5 +158,6 @@ pub async fn remove(tx: &mut Tx, account: AccountId) -> Result<Option<TombstoneI
     .execute(tx.conn())
     .await?;
     sqlx::query!("delete from personal_telegram_accounts where id = $1", account.0).execute(tx.conn()).await?;
+    tx.tell_after_commit(StatusEvent::Account { account_id: account, status: "removed", error: None });
     Ok(tombstone.map(TombstoneId))
 }

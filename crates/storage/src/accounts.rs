@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::account::Accepts;
 use tuberry_domain::intake::{SelfUser, UpdateState};
+use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::{AccountId, BotId, ChatId, ClientId, ProjectId, TombstoneId};
 
 /// Where an account belongs and what of it is mirrored.
@@ -70,6 +71,7 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     .fetch_optional(tx.conn())
     .await?;
     if let Some(id) = renewed {
+        tx.tell_after_commit(StatusEvent::Account { account_id: AccountId(id), status: "active", error: None });
         return Ok((AccountId(id), true));
     }
     let id = sqlx::query_scalar!(
@@ -86,6 +88,7 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     )
     .fetch_one(tx.conn())
     .await?;
+    tx.tell_after_commit(StatusEvent::Account { account_id: AccountId(id), status: "active", error: None });
     Ok((AccountId(id), false))
 }
 
@@ -185,6 +188,7 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTim
     )
     .execute(tx.conn())
     .await?;
+    tx.tell_after_commit(StatusEvent::Account { account_id: account, status: "error", error: Some(text.to_owned()) });
     Ok(true)
 }
 

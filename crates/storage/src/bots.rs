@@ -1,24 +1,31 @@
 //! Managing bots as their owners and their webhooks see them. Tokens and webhook secrets leave this file wrapped only.
 
-use crate::{Result, Tx, dialog_moves};
+use crate::{Result, Tx, dialog_moves, words};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgExecutor, PgPool};
 use tuberry_domain::ports::BotToken;
 use tuberry_domain::{BotId, ChatId, ClientId, Secret};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 /// A bot; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Bot {
     /// `bots.id`.
+    #[schema(value_type = i32, example = 1)]
     pub id: BotId,
     /// Tenant.
+    #[schema(value_type = i32, example = 1)]
     pub client_id: ClientId,
     /// Without `@`.
+    #[schema(example = "romashka_bot")]
     pub bot_username: Option<String>,
     /// `active`, `inactive` or `error`.
+    #[schema(schema_with = bot_status)]
     pub status: String,
     /// The working group, in marked form.
+    #[schema(example = "-1001234567890")]
     pub group_chat_id: Option<String>,
     /// One topic per dialog.
     pub topic_mode: bool,
@@ -28,6 +35,10 @@ pub struct Bot {
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: Option<DateTime<Utc>>,
+}
+
+fn bot_status() -> Object {
+    words("Whether the bot is in service.", ["active", "inactive", "error"])
 }
 
 /// A bot to be connected.
@@ -70,6 +81,16 @@ pub async fn find(executor: impl PgExecutor<'_>, client: ClientId, bot: BotId) -
         client.0
     );
     Ok(bot.fetch_optional(executor).await?)
+}
+
+/// Whether a bot is known by this name (without `@`). One whose name nobody stored is known by any.
+pub async fn is_called(pool: &PgPool, bot: BotId, name: &str) -> Result<bool> {
+    let called = sqlx::query_scalar!(
+        r#"select exists (select from bots where id = $1 and lower(coalesce(nullif(ltrim(bot_username, '@'), ''), $2)) = lower($2)) as "called!""#,
+        bot.0,
+        name
+    );
+    Ok(called.fetch_one(pool).await?)
 }
 
 /// The token of a tenant's bot.

@@ -1,34 +1,44 @@
 //! Dialogs and their messages, page by page. Pages follow the position of the last row seen, not a count: what comes in meanwhile
 //! neither repeats nor skips anything.
 
-use crate::Result;
+use crate::{Result, words};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use tuberry_domain::{AccountId, BotId, ClientId, DialogId, MessageId, ProjectId};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 /// A dialog; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Dialog {
     /// `dialogs.id`.
+    #[schema(value_type = i32, example = 1)]
     pub id: DialogId,
     /// The project (`projects.id`).
     pub project_id: Option<i32>,
     /// The account that the customer writes to; null when it was removed.
     pub personal_account_id: Option<i32>,
     /// The managing bot.
+    #[schema(value_type = i32, example = 1)]
     pub bot_id: BotId,
     /// `active` or `closed`.
+    #[schema(schema_with = dialog_state)]
     pub state: String,
     /// The customer's chat id in marked form.
+    #[schema(example = "4815162342")]
     pub chat_id: Option<String>,
     /// The customer's name.
+    #[schema(example = "Иван")]
     pub name: Option<String>,
     /// The customer's username.
+    #[schema(example = "ivan")]
     pub username: Option<String>,
     /// The topic in the working group.
+    #[schema(example = "17")]
     pub telegram_topic_id: Option<String>,
     /// The working group.
+    #[schema(example = "-1001234567890")]
     pub telegram_chat_id: Option<String>,
     /// The customer waits for an answer.
     pub waiting: bool,
@@ -94,23 +104,32 @@ pub async fn list(
 }
 
 /// A message of a dialog; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Message)]
 pub struct DialogMessage {
     /// `messages.id`.
+    #[schema(value_type = i32, example = 1)]
     pub id: MessageId,
     /// Its dialog.
+    #[schema(value_type = i32, example = 1)]
     pub dialog_id: DialogId,
     /// `personal_telegram_in` or `personal_telegram_out`.
+    #[schema(schema_with = message_direction)]
     pub direction: String,
     /// The text as shown.
+    #[schema(example = "Здравствуйте! Есть в наличии?")]
     pub body: String,
     /// `pending`, `sent`, `delivered` or `failed`.
+    #[schema(schema_with = message_status)]
     pub status: String,
     /// Why it failed, in Russian.
+    #[schema(example = json!(null))]
     pub error: Option<String>,
     /// Its id on the side it came from.
+    #[schema(example = "5120")]
     pub source_message_id: Option<String>,
     /// Its id on the other side.
+    #[schema(example = "208")]
     pub telegram_message_id: Option<String>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
@@ -118,6 +137,18 @@ pub struct DialogMessage {
     pub sent_at: Option<DateTime<Utc>>,
     /// When the customer had it.
     pub delivered_at: Option<DateTime<Utc>>,
+}
+
+fn dialog_state() -> Object {
+    words("Whether it goes on.", ["active", "closed"])
+}
+
+fn message_direction() -> Object {
+    words("From the customer, or to the customer.", ["personal_telegram_in", "personal_telegram_out"])
+}
+
+fn message_status() -> Object {
+    words("How far it came.", ["pending", "sent", "delivered", "failed"])
 }
 
 /// Messages of a tenant's dialog before `before`, the newest first, at most `limit`. `None`: there is no such dialog.

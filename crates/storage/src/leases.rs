@@ -55,11 +55,6 @@ pub async fn open_session(conn: &mut PgConnection, tag: &str) -> Result<i32> {
     Ok(row.pid)
 }
 
-/// `pg_backend_pid()`: it changes under a transaction pooler.
-pub async fn backend_pid(conn: &mut PgConnection) -> Result<i32> {
-    Ok(sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#).fetch_one(conn).await?)
-}
-
 /// Ends the session `pid` where it is still the one that [`open_session`] named `tag`.
 pub async fn end_session(conn: &mut PgConnection, pid: i32, tag: &str) -> Result<()> {
     sqlx::query!(

@@ -11,6 +11,7 @@ pub mod cabinet;
 pub mod chat_membership;
 pub mod clients;
 pub mod connections;
+pub mod diagnosis;
 pub mod dialog_cards;
 mod dialog_moves;
 pub mod dialog_pages;
@@ -23,6 +24,8 @@ pub mod mirror;
 pub mod moving;
 pub mod open_logins;
 pub mod peers;
+pub mod personal_tasks;
+pub mod pooling;
 pub mod portal_sessions;
 pub mod projects;
 pub mod proxies;
@@ -34,11 +37,13 @@ pub mod sync;
 pub mod telegram_chats;
 pub mod users;
 mod wake_ups;
+mod words;
 pub mod worker_pages;
 pub mod workers;
 
 pub use store::{Error, Result, Store, Tx, reading};
 pub use wake_ups::{Pending as PendingWakeUps, WAKE_UP_CHANNEL};
+pub use words::words;
 
 /// Our own migrations. The queue's columns stand on apalis' table: run `tuberry_jobs::queue::migrate`, which does both in order.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");

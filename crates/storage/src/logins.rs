@@ -4,7 +4,7 @@ use crate::{Error, Result, Tx};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::login::LoginStage;
-use tuberry_domain::ports::PasswordProof;
+use tuberry_domain::ports::{PasswordProof, StatusEvent};
 use tuberry_domain::{AccountId, ClientId, LoginNumber, ProjectId};
 
 /// A login's row. Sealed columns are opened by whoever needs them.
@@ -181,6 +181,12 @@ pub async fn save(tx: &mut Tx, login: &Login) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
+    tx.tell_after_commit(StatusEvent::Login {
+        login_number: login.number,
+        status: login.stage.status(),
+        account_id: login.account,
+        error: login.error.clone(),
+    });
     Ok(())
 }
 

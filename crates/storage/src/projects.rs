@@ -5,25 +5,33 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgExecutor, PgPool};
 use tuberry_domain::{BotId, ClientId, ProjectId};
+use utoipa::ToSchema;
 
 /// A project; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Project {
     /// `projects.id`.
+    #[schema(value_type = i32, example = 1)]
     pub id: ProjectId,
     /// Tenant.
+    #[schema(value_type = i32, example = 1)]
     pub client_id: ClientId,
     /// Name.
+    #[schema(example = "Ромашка")]
     pub name: String,
     /// Free text.
+    #[schema(example = "Розница")]
     pub description: Option<String>,
     /// `active`, or whatever the rest of the product writes.
+    #[schema(example = "active")]
     pub status: String,
     /// The managing bot (`bots.id`).
     pub bot_id: Option<i32>,
     /// The managing bot's username.
+    #[schema(example = "romashka_bot")]
     pub bot_username: Option<String>,
     /// The managing bot's working group, in marked form.
+    #[schema(example = "-1001234567890")]
     pub group_chat_id: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,

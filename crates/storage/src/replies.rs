@@ -4,6 +4,7 @@ use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::intake::Peer;
+use tuberry_domain::ports::StatusEvent;
 use tuberry_domain::text::{Entity, FormattedText};
 use tuberry_domain::{AccountId, BotId, BotMessageId, ChatId, DialogId, MessageId, TelegramMessageId, ThreadId};
 
@@ -53,13 +54,29 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
     Ok(row.map(|row| Addressee {
         dialog: DialogId(row.dialog_id),
         account: row.personal_account_id.map(AccountId),
-        problem: match (row.personal_account_id, row.status.as_deref()) {
-            (None, _) => Some("аккаунт отключён от проекта".to_owned()),
-            (_, Some("error")) => Some(row.last_error.unwrap_or_else(|| "аккаунт не работает".to_owned())),
-            _ => None,
-        },
+        problem: problem(row.personal_account_id, row.status.as_deref(), row.last_error),
         chat: ChatId(row.chat_id),
     }))
+}
+
+/// Why an account cannot send.
+pub(crate) fn problem(account: Option<i32>, status: Option<&str>, error: Option<String>) -> Option<String> {
+    match (account, status) {
+        (None, _) => Some("аккаунт отключён от проекта".to_owned()),
+        (_, Some("error")) => Some(error.unwrap_or_else(|| "аккаунт не работает".to_owned())),
+        _ => None,
+    }
+}
+
+fn status_event(row: (i32, i32, i32), status: &'static str, error: Option<&str>) -> StatusEvent {
+    let (message, dialog, account) = row;
+    StatusEvent::Message {
+        account_id: AccountId(account),
+        dialog_id: DialogId(dialog),
+        message_db_id: MessageId(message),
+        status,
+        error: error.map(str::to_owned),
+    }
 }
 
 /// True when this operator's message was accepted before.
@@ -130,6 +147,10 @@ pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
     )
     .execute(tx.conn())
     .await?;
+    if reply.refused.is_some() {
+        let account = reply.to.account.map_or(0, |account| account.0);
+        tx.tell_after_commit(status_event((id, reply.to.dialog.0, account), status, reply.refused));
+    }
     Ok(MessageId(id))
 }
 
@@ -171,7 +192,7 @@ pub fn chat_scope(account: AccountId, chat: ChatId) -> String {
 /// Loads a reply. `None`: it was deleted.
 pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
     let Some(row) = sqlx::query!(
-        "select m.status::text as \"status!\", o.dialog_id, o.account_id, o.chat_id, o.text, o.entities, d.personal_account_id,
+        "select m.status::text as \"status!\", o.error, o.dialog_id, o.account_id, o.chat_id, o.text, o.entities, d.personal_account_id,
                 q.telegram_id as \"reply_to?\", p.access_hash as \"access_hash?\", p.name as \"name?\", p.broadcast as \"broadcast?\", p.bot as \"bot?\",
                 (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
                 (select max(l.not_before) from personal_telegram_send_limits l
@@ -194,7 +215,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
     let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {message}: {error}"));
     let entities: Vec<Entity> = serde_json::from_value(row.entities).map_err(unreadable)?;
     Ok(Some(Reply {
-        finished: matches!(row.status.as_str(), "delivered" | "failed"),
+        finished: row.status == "delivered" || (row.status == "failed" && row.error.as_deref() != Some(ABANDONED)),
         dialog: DialogId(row.dialog_id),
         account: row.personal_account_id.map(AccountId),
         peer: Peer {
@@ -229,20 +250,24 @@ pub async fn part_sent(pool: &PgPool, message: MessageId, part: i32, sent: Optio
 
 /// The last part has arrived: the reply is delivered. The customer waits no longer, unless a newer message came in. True: the title has to change.
 pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<TelegramMessageId>) -> Result<bool> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "with part as (
            update personal_telegram_parts set state = 'sent', sent_id = coalesce($3::bigint, sent_id), attempts = attempts + 1 where message_id = $1 and part = $2),
          ours as (
            update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1)
-         update messages set status = 'delivered', telegram_message_id = coalesce($3::bigint::text, telegram_message_id), sent_at = coalesce(sent_at, now() at time zone 'utc'),
+         update messages m set status = 'delivered', telegram_message_id = coalesce($3::bigint::text, m.telegram_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
-          where id = $1 and status <> 'delivered'",
+           from personal_telegram_messages o
+          where m.id = $1 and o.message_id = $1 and m.status <> 'delivered' returning o.dialog_id, o.account_id",
         message.0,
         part,
         sent.map(|id| i64::from(id.0))
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
+    if let Some(row) = done {
+        tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "delivered", None));
+    }
     // The intake holds the same row while it adds a message: what it added is seen by the statement after this one.
     sqlx::query!(
         "select 1 as one from personal_telegram_dialogs o join personal_telegram_messages r on r.dialog_id = o.dialog_id
@@ -267,26 +292,67 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
 pub async fn failed(tx: &mut Tx, message: MessageId, reason: &str) -> Result<bool> {
     let done = sqlx::query!(
         "with ours as (update personal_telegram_messages set error = $2 where message_id = $1)
-         update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = $1 and status = 'pending'",
+         update messages m set status = 'failed', updated_at = now() at time zone 'utc' from personal_telegram_messages o
+          where m.id = $1 and o.message_id = $1 and m.status = 'pending' returning o.dialog_id, o.account_id",
         message.0,
         reason
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    Ok(done.rows_affected() == 1)
+    if let Some(row) = &done {
+        tx.tell_after_commit(status_event((message.0, row.dialog_id, row.account_id), "failed", Some(reason)));
+    }
+    Ok(done.is_some())
 }
 
 /// Fails every waiting reply of an account that will not send any more. Returns them, for their notices.
 pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Result<Vec<MessageId>> {
-    let ids = sqlx::query_scalar!(
+    let rows = sqlx::query!(
         "with failed as (
            update messages m set status = 'failed', updated_at = now() at time zone 'utc'
              from personal_telegram_messages o
             where o.message_id = m.id and o.account_id = $1 and not o.incoming and m.status = 'pending'
            returning m.id)
-         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id, o.dialog_id",
         account.0,
         reason
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in &rows {
+        tx.tell_after_commit(status_event((row.message_id, row.dialog_id, account.0), "failed", Some(reason)));
+    }
+    Ok(rows.into_iter().map(|row| MessageId(row.message_id)).collect())
+}
+
+/// Replies that have waited for over half a minute, at most `limit`, the oldest first.
+pub async fn waiting_long(pool: &PgPool, limit: i64) -> Result<Vec<(MessageId, DialogId)>> {
+    let rows = sqlx::query!(
+        "select m.id, o.dialog_id
+           from messages m
+           join personal_telegram_messages o on o.message_id = m.id and not o.incoming
+          where m.status = 'pending' and o.created_at < now() - interval '30 seconds'
+          order by m.id limit $1",
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (MessageId(row.id), DialogId(row.dialog_id))).collect())
+}
+
+/// Why a reply failed whose job ended without a word: somebody cancelled or deleted it, or its time ran out. The only failure that a retry of
+/// the job can mend.
+const ABANDONED: &str = "отправка отменена";
+
+/// Fails those of the replies that still wait, because nothing sends them any more. Returns them, for their notices.
+pub async fn abandon(tx: &mut Tx, messages: &[MessageId]) -> Result<Vec<MessageId>> {
+    let ids: Vec<i32> = messages.iter().map(|message| message.0).collect();
+    let ids = sqlx::query_scalar!(
+        "with failed as (
+           update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = any($1) and status = 'pending' returning id)
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+        &ids,
+        ABANDONED
     )
     .fetch_all(tx.conn())
     .await?;

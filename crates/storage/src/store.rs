@@ -1,9 +1,12 @@
 //! The connection pool and the transaction that wakes the queue after its commit.
 
+use crate::pooling::{self, Way};
 use crate::wake_ups::{Pending, WakeUps};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
+use tuberry_domain::ports::{StatusEvent, StatusEvents};
 
 /// What can go wrong in the database. Every variant is transient from a job's point of view: it retries.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,22 @@ pub enum Error {
     Early(&'static str),
 }
 
+impl Error {
+    /// The database cannot be reached or is just starting: the same in a moment may succeed. Not a password that is wrong, or a database that
+    /// does not exist.
+    pub fn is_out_of_reach(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            // Starting, stopping, or without a free connection.
+            sqlx::Error::Database(error) => {
+                matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08004"))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Result of a storage call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,6 +52,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: PgPool,
     wake_ups: WakeUps,
+    events: Option<Arc<dyn StatusEvents>>,
 }
 
 impl Store {
@@ -73,12 +93,28 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool })
+        Ok(Self { wake_ups: WakeUps::start(pool.clone()), pool, events: None })
+    }
+
+    /// The same store, whose transactions tell of status changes.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn StatusEvents>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// For reads and single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What stands between the pool and PostgreSQL, found out with connections of its own.
+    pub async fn way(&self) -> Result<Way> {
+        pooling::way(&self.pool.connect_options()).await
+    }
+
+    /// A connection beside the pool, with the pool's settings.
+    pub async fn dial(&self) -> Result<PgConnection> {
+        Ok(self.pool.connect_options().connect().await?)
     }
 
     /// True when the database answers.
@@ -87,6 +123,12 @@ impl Store {
             Ok(mut connection) => connection.ping().await.is_ok(),
             Err(_) => false,
         }
+    }
+
+    /// From now on this process' queue hears of commits before the others do. `ear` takes payloads of the queue's channel over and tells the
+    /// other processes what it leaves to them; false: it has ended, and everybody is told at once.
+    pub fn wake_first(&self, ear: impl Fn(Vec<String>) -> bool + Send + Sync + 'static) {
+        self.wake_ups.first_tell(Box::new(ear));
     }
 
     /// Wakes the queue for what has been committed.
@@ -98,7 +140,9 @@ impl Store {
 
     /// Begins a transaction, in which jobs are enqueued with the reason for them.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx { inner: self.pool.begin().await?, wake: Pending::default(), wake_ups: self.wake_ups.clone() })
+        let inner = self.pool.begin().await?;
+        let (wake_ups, sink) = (self.wake_ups.clone(), self.events.clone());
+        Ok(Tx { inner, wake: Pending::default(), wake_ups, events: Vec::new(), sink })
     }
 }
 
@@ -108,6 +152,8 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     wake: Pending,
     wake_ups: WakeUps,
+    events: Vec<StatusEvent>,
+    sink: Option<Arc<dyn StatusEvents>>,
 }
 
 impl Tx {
@@ -121,10 +167,20 @@ impl Tx {
         self.wake.insert(payload);
     }
 
-    /// Commits, then wakes the queue. A process killed in between delays its jobs until the next sweep (5 s at most).
+    /// Tells of a status change once this transaction has committed, where anybody is to be told.
+    pub fn tell_after_commit(&mut self, event: StatusEvent) {
+        if self.sink.is_some() {
+            self.events.push(event);
+        }
+    }
+
+    /// Commits, then wakes the queue and tells of what changed. A process killed in between delays its jobs until the next sweep (5 s at most).
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
         self.wake_ups.send(self.wake);
+        if let Some(sink) = self.sink {
+            self.events.into_iter().for_each(|event| sink.note(event));
+        }
         Ok(())
     }
 }

@@ -5,31 +5,39 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 use tuberry_domain::{BotId, ClientId};
+use utoipa::ToSchema;
 
 /// A bot's chat; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TelegramChat {
     /// `telegram_chats.id`.
     pub id: i32,
     /// The bot.
+    #[schema(value_type = i32, example = 1)]
     pub bot_id: BotId,
     /// In marked form.
+    #[schema(example = "-1001234567890")]
     pub chat_id: String,
     /// `private`, `group`, `supergroup` or `channel`.
+    #[schema(example = "supergroup")]
     pub chat_type: Option<String>,
     /// Title.
+    #[schema(example = "Ромашка: клиенты")]
     pub title: Option<String>,
     /// Public username.
+    #[schema(example = json!(null))]
     pub username: Option<String>,
     /// Has topics.
     pub is_forum: Option<bool>,
     /// The bot is a member now.
     pub is_active: bool,
     /// The bot's status there, in Telegram's words.
+    #[schema(example = "administrator")]
     pub last_status: Option<String>,
     /// When the bot came.
     pub joined_at: Option<DateTime<Utc>>,
     /// When the bot went.
+    #[schema(example = json!(null))]
     pub left_at: Option<DateTime<Utc>>,
 }
 

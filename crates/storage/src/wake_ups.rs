@@ -1,10 +1,13 @@
 //! Wake-ups of the queue: coalesced NOTIFYs, sent after the commits that caused them.
 //!
 //! A NOTIFY inside a transaction takes a cluster-wide lock at commit and serialises all writers. So each process has one task
-//! that notifies for all of its transactions, outside of them.
+//! that notifies for all of its transactions, outside of them. Where the process runs jobs itself, its own queue hears of them first, and
+//! tells the others only what it does not take.
 
 use sqlx::PgPool;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -50,8 +53,20 @@ impl Pending {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct WakeUps(mpsc::UnboundedSender<Pending>);
+/// Takes wake-ups over, or says that it cannot.
+type Ear = Box<dyn Fn(Vec<String>) -> bool + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct WakeUps {
+    channel: mpsc::UnboundedSender<Pending>,
+    ear: Arc<OnceLock<Ear>>,
+}
+
+impl fmt::Debug for WakeUps {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WakeUps").field("has_ear", &self.ear.get().is_some()).finish_non_exhaustive()
+    }
+}
 
 impl WakeUps {
     /// Starts the notifying task on the current runtime; it ends with the last clone of the sender.
@@ -81,12 +96,16 @@ impl WakeUps {
                 }
             }
         });
-        Self(sender)
+        Self { channel: sender, ear: Arc::default() }
+    }
+
+    pub(crate) fn first_tell(&self, ear: Ear) {
+        let _ = self.ear.set(ear); // the first queue of the process
     }
 
     pub(crate) fn send(&self, pending: Pending) {
-        if !pending.is_empty() {
-            let _ = self.0.send(pending);
+        if !pending.is_empty() && !self.ear.get().is_some_and(|hears| hears(pending.payloads())) {
+            let _ = self.channel.send(pending);
         }
     }
 }

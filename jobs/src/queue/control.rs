@@ -62,6 +62,16 @@ pub async fn cancel_waiting(tx: &mut Tx, kind: &str, affinity: AccountId, reason
     Ok(answer.cancelled.unsigned_abs())
 }
 
+/// Payloads of the jobs of `kind` under these ordering keys that wait or run.
+pub async fn live_payloads(pool: &PgPool, kind: &str, ordering_keys: &[String]) -> Result<Vec<Vec<u8>>> {
+    let payloads = sqlx::query_scalar!(
+        r#"select job as "job!" from apalis.jobs where ordering_key = any($2) and status in ('Pending', 'Running') and job_type = $1"#,
+        kind,
+        ordering_keys
+    );
+    Ok(payloads.fetch_all(pool).await?)
+}
+
 /// Puts a dead job back into line with all its attempts, ahead of every job of its ordering key that was enqueued after it. `Some(false)`:
 /// it is not dead, or another live job has its unique key. `None`: there is no such job within the hand's reach.
 pub async fn retry(tx: &mut Tx, hand: Hand, id: &str) -> Result<Option<bool>> {

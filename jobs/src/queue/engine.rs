@@ -29,7 +29,9 @@ const CONNECTIONS: usize = 2;
 const CROWD: usize = 64;
 /// After a step the next one waits as long as that one took, but no longer than this, unless there is a crowd: what gathers meanwhile costs no
 /// statement and no commit of its own.
-const LONGEST_REST: Duration = Duration::from_millis(5);
+const LONGEST_REST: Duration = Duration::from_millis(20);
+/// The wake-up that makes every process look for what nobody told.
+const LOOK: &str = "*\t0";
 /// How long a stop tries to write the last outcomes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -112,12 +114,14 @@ impl Engine {
             while let Ok(message) = self.inbox.try_recv() {
                 self.hear(message);
             }
+            self.tell_others();
             if self.owned.has_changed().unwrap_or(false) {
                 self.ownership_changed();
             }
             if let Some((done, limit)) = self.stop.take() {
                 let written = self.outcomes.is_empty() && self.known.is_empty() && self.in_flight.is_empty();
-                if written || Instant::now() > limit {
+                let told = self.outgoing.is_empty();
+                if (written && told) || Instant::now() > limit {
                     return done;
                 }
                 self.stop = Some((done, limit));
@@ -163,9 +167,20 @@ impl Engine {
     }
 
     fn can_claim(&self) -> bool {
-        !self.shared.stopping()
-            && self.shared.lease_is_fresh()
-            && self.hot.any(|pair| self.kinds.get(pair.kind).is_some_and(Kind::may_claim))
+        self.may_claim() && self.hot.any(|pair| self.kinds.get(pair.kind).is_some_and(Kind::may_claim))
+    }
+
+    fn may_claim(&self) -> bool {
+        !self.shared.stopping() && self.shared.lease_is_fresh()
+    }
+
+    /// What this process found out and has no room for now is for whoever has. (An account's jobs are for nobody else.)
+    fn tell_others(&mut self) {
+        let claims = self.may_claim();
+        let has_room = |kind: &str| claims && self.kinds.get(kind).is_some_and(Kind::has_room);
+        for (pair, floor) in self.hot.tell(|pair| pair.lane.is_empty() && !has_room(pair.kind)) {
+            self.outgoing.insert(&wake_up(pair.kind, &pair.lane, pair.priority, floor));
+        }
     }
 
     /// Waits until something is heard or due.
@@ -194,11 +209,12 @@ impl Engine {
     fn hear(&mut self, message: Message) {
         match message {
             Message::Ended(outcome) => self.outcomes.push_back(outcome),
-            Message::WakeUp(wake_up) => self.wake(&wake_up),
+            Message::WakeUp(wake_up) => drop(self.wake(&wake_up, true)),
             Message::Found(wake_ups) => {
                 for wake_up in wake_ups {
-                    self.wake(&wake_up);
-                    self.outgoing.insert(&wake_up);
+                    if !self.wake(&wake_up, false) {
+                        self.outgoing.insert(&wake_up);
+                    }
                 }
             }
             Message::LookAgain => self.sweep_at = Instant::now(),
@@ -216,17 +232,24 @@ impl Engine {
                     self.sweep_at = Instant::now();
                 }
             }
-            Message::Stop(done) => self.stop = Some((done, Instant::now() + FLUSH_LIMIT)),
+            Message::Stop(done) => {
+                self.stop = Some((done, Instant::now() + FLUSH_LIMIT));
+                // What only this process knew of, ready or scheduled, the others look for.
+                self.outgoing.insert(LOOK);
+            }
         }
     }
 
-    /// The forms stand at the head of migration 0004. What is not ours costs no statement.
-    fn wake(&mut self, wake_up: &str) {
-        let Some((subject, number)) = wake_up.rsplit_once('\t') else { return };
-        let Ok(number) = number.parse::<i64>() else { return };
+    /// The forms stand at the head of migration 0004. What is not ours costs no statement. True: this process sees to it.
+    fn wake(&mut self, wake_up: &str, told: bool) -> bool {
+        let Some((subject, number)) = wake_up.rsplit_once('\t') else { return false };
+        let Ok(number) = number.parse::<i64>() else { return false };
         let mut parts = subject.split('\t');
         match (parts.next(), parts.next(), parts.next().map(str::parse)) {
-            (Some("@"), None, _) => self.schedule(number),
+            (Some("@"), None, _) => {
+                self.schedule(number);
+                return self.may_claim() && !self.kinds.is_empty();
+            }
             (Some("*"), None, _) => self.sweep_at = Instant::now(),
             (Some(job), None, _) => {
                 if let Some(id) = job.strip_prefix('!') {
@@ -234,18 +257,19 @@ impl Engine {
                 }
             }
             (Some(kind), Some(lane), Some(Ok(priority))) => {
-                if let Some(floor) = DateTime::from_timestamp_micros(number) {
-                    self.heat(kind, lane, priority, floor);
-                }
+                let floor = DateTime::from_timestamp_micros(number);
+                return floor.is_some_and(|floor| self.heat(kind, lane, priority, floor, told));
             }
             _ => {}
         }
+        false
     }
 
-    fn heat(&mut self, kind: &str, lane: &str, priority: i32, floor: DateTime<Utc>) -> bool {
+    /// False: not a kind, or not an account, of this process. `told`: others know too.
+    fn heat(&mut self, kind: &str, lane: &str, priority: i32, floor: DateTime<Utc>, told: bool) -> bool {
         let ours = self.kinds.get_key_value(kind).filter(|_| self.lanes.contains(lane));
         let Some((&kind, _)) = ours else { return false };
-        self.hot.insert(Pair { kind, lane: lane.to_owned(), priority }, floor);
+        self.hot.insert(Pair { kind, lane: lane.to_owned(), priority }, floor, told);
         true
     }
 
@@ -280,11 +304,18 @@ impl Engine {
         }
         self.lanes = lanes;
         let lanes = &self.lanes;
-        drop(self.hot.take(|pair| !lanes.contains(&pair.lane)));
+        for (pair, floor) in self.hot.take(|pair| !lanes.contains(&pair.lane)) {
+            self.outgoing.insert(&wake_up(pair.kind, &pair.lane, pair.priority, floor));
+        }
         for kind in self.kinds.values() {
             kind.buffer.give_back(|lease, _| !lanes.contains(&lease.lane));
         }
     }
+}
+
+/// The wake-up for jobs of a kind, lane and priority that may have been ready since `floor`.
+fn wake_up(kind: &str, lane: &str, priority: i32, floor: DateTime<Utc>) -> String {
+    format!("{kind}\t{lane}\t{priority}\t{}", floor.timestamp_micros())
 }
 
 /// `at` moved by what the database tells; the past is now.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::AccountId;
+use tuberry_storage::Store;
 
 /// A process that was silent for longer loses its running jobs.
 pub const LEASE: Duration = Duration::from_secs(9);
@@ -75,7 +76,7 @@ pub(super) enum Message {
     Ended(Acknowledgement),
     /// A wake-up as it came over the channel.
     WakeUp(String),
-    /// As [`Message::WakeUp`], found out by this process: others do not know yet.
+    /// As [`Message::WakeUp`], found out by this process: others do not know yet, and need not, where it takes the jobs itself.
     Found(Vec<String>),
     /// Wake-ups may have been missed.
     LookAgain,
@@ -105,8 +106,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn tell(&self, message: Message) {
-        let _ = self.inbox.send(message); // the engine ends only with the process
+    /// False: the engine has ended.
+    pub(super) fn tell(&self, message: Message) -> bool {
+        self.inbox.send(message).is_ok()
     }
 
     pub(super) fn acknowledge(&self, acknowledgement: Acknowledgement) {
@@ -257,6 +259,13 @@ impl Queue {
             *owned = accounts;
             changed
         });
+    }
+
+    /// What this process enqueues through `store` is offered to itself first; the others are told what it has no room for, or may not run.
+    /// Not for a process that runs no jobs.
+    pub fn hear_first(&self, store: &Store) {
+        let shared = self.shared.clone();
+        store.wake_first(move |wake_ups| shared.tell(Message::Found(wake_ups)));
     }
 
     /// Counters since the start.

@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
 use tuberry_domain::ClientId;
-use tuberry_storage::{Result, reading};
+use tuberry_storage::{Result, reading, words};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = JobState)]
 pub enum State {
     /// Could start now, if a process has room and, for jobs with an affinity, owns the account.
     Ready,
@@ -48,15 +51,19 @@ pub struct Filter {
 }
 
 /// A job in a list; serialised as the REST interface shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub struct Listed {
     /// Its id, which sorts by time.
+    #[schema(example = "01K8Z4M3Q5T7W9Y1B3D5F7H9JK")]
     pub id: String,
     /// [`crate::Job::KIND`] as it stands in the row.
+    #[schema(example = "mirror-message")]
     pub kind: String,
     /// Where it stands.
     pub state: State,
     /// What the handler gets: ids only.
+    #[schema(example = json!({ "message": 5120 }))]
     pub payload: serde_json::Value,
     /// Attempts that ended in success, a retry or a cancel.
     pub attempts: i32,
@@ -67,8 +74,10 @@ pub struct Listed {
     /// The higher ones start first.
     pub priority: i32,
     /// Jobs of one key run one at a time.
+    #[schema(example = "mirror:7")]
     pub ordering_key: Option<String>,
     /// Runs only where this account is owned.
+    #[schema(example = json!(null))]
     pub affinity: Option<String>,
     /// The tenant (`clients.id`).
     pub client_id: Option<i32>,
@@ -85,13 +94,15 @@ pub struct Listed {
     /// When it was done or dead.
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the last run did not end well.
+    #[schema(example = json!(null))]
     pub error: Option<String>,
     /// Somebody asked to end its run.
     pub cancel_asked: bool,
 }
 
 /// One run of a job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = JobRun)]
 pub struct Attempt {
     /// Number of the run, from 1.
     pub run: i32,
@@ -100,15 +111,23 @@ pub struct Attempt {
     /// When it ended; null: it runs.
     pub ended_at: Option<DateTime<Utc>>,
     /// The process and kind that ran it.
+    #[schema(example = "worker-1")]
     pub worker: Option<String>,
     /// `done`, `retry`, `snooze`, `cancel`, `lost` or `running`.
+    #[schema(schema_with = outcome)]
     pub outcome: String,
     /// Why it did not end well.
+    #[schema(example = json!(null))]
     pub error: Option<String>,
 }
 
+fn outcome() -> Object {
+    words("How it ended.", ["done", "retry", "snooze", "cancel", "lost", "running"])
+}
+
 /// A job with what happened to it and what it waits for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = JobDetails)]
 pub struct Detailed {
     /// As in a list.
     #[serde(flatten)]
@@ -116,10 +135,13 @@ pub struct Detailed {
     /// Dead instead of a start later than this.
     pub deadline: Option<DateTime<Utc>>,
     /// The id of the request that caused it.
+    #[schema(example = "01K8Z4M3Q5T7W9Y1B3D5F7H9JJ")]
     pub request_id: Option<String>,
     /// W3C trace context of its cause.
+    #[schema(example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
     pub traceparent: Option<String>,
     /// The job of its ordering key that has to end first.
+    #[schema(example = json!(null))]
     pub waits_for: Option<String>,
     /// A living process runs this kind.
     pub kind_known: bool,
@@ -130,9 +152,10 @@ pub struct Detailed {
 }
 
 /// How many jobs of one kind are where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KindCounts {
     /// [`crate::Job::KIND`] as it stands in the rows.
+    #[schema(example = "mirror-message")]
     pub kind: String,
     /// [`State::Ready`].
     pub ready: u64,
@@ -151,9 +174,10 @@ pub struct KindCounts {
 }
 
 /// What ended in one span of time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Throughput {
     /// The kind.
+    #[schema(example = "mirror-message")]
     pub kind: String,
     /// Begin of the span.
     pub from: DateTime<Utc>,

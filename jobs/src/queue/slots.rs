@@ -30,10 +30,19 @@ impl Kind {
         Self { buffer, stale: false, asked: 0, ahead: 0, full: false }
     }
 
-    /// How many more jobs have room here.
+    /// How many more jobs have room here, if steps on their way bring all that they asked for.
     pub(super) fn free(&self) -> usize {
+        self.room().saturating_sub(self.asked)
+    }
+
+    fn room(&self) -> usize {
         let (waiting, running) = self.buffer.load();
-        (self.buffer.concurrency + self.ahead).saturating_sub(waiting + running + self.asked)
+        (self.buffer.concurrency + self.ahead).saturating_sub(waiting + running)
+    }
+
+    /// Whether jobs have room here, as far as is known.
+    pub(super) fn has_room(&self) -> bool {
+        !self.stale && self.buffer.is_open() && self.room() > 0
     }
 
     /// Whether a claim makes sense now.

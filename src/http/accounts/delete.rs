@@ -13,7 +13,20 @@ use tuberry_storage::{account_pages, workers};
 /// Why replies of the account fail from now on, as their topics show it.
 const REASON: &str = "аккаунт отключён от проекта";
 
-/// 204.
+/// Removes an account.
+///
+/// Its dialogs stay, their `personal_account_id` becomes null. Replies that wait fail, and the session is logged out of Telegram in the background.
+#[utoipa::path(
+    delete,
+    path = "/api/personal-telegram-accounts/{id}",
+    operation_id = "delete_account",
+    tag = "accounts",
+    params(PathId<AccountId>),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "No such account of this client: «Аккаунт не найден»."),
+    )
+)]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     tenant: Tenant,

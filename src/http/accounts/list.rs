@@ -1,7 +1,7 @@
 //! `GET /api/personal-telegram-accounts[?project_id=]`.
 
 use crate::http::auth::Tenant;
-use crate::http::extract::Params;
+use crate::http::extract::{Params, RowId};
 use crate::http::{AppState, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -9,17 +9,30 @@ use serde::Deserialize;
 use tuberry_domain::ProjectId;
 use tuberry_storage::account_pages::{self, AccountPage};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    project_id: Option<i32>,
+    /// Only of this project.
+    #[param(value_type = Option<i32>, minimum = 1)]
+    project_id: Option<RowId<ProjectId>>,
 }
 
-/// The tenant's accounts, oldest first.
+/// Lists the connected accounts, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/personal-telegram-accounts",
+    operation_id = "list_accounts",
+    tag = "accounts",
+    params(Filter),
+    responses(
+        (status = 200, description = "At most 10,000 accounts.", body = Vec<AccountPage>),
+    )
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     tenant: Tenant,
     Params(filter): Params<Filter>,
 ) -> Result<Json<Vec<AccountPage>>, Problem> {
-    let project = filter.project_id.map(ProjectId);
+    let project = filter.project_id.map(|project| project.0);
     Ok(Json(account_pages::list(state.store.pool(), tenant.client, project).await?))
 }

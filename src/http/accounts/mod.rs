@@ -5,10 +5,10 @@ mod list;
 mod proxy;
 mod update;
 
-pub(super) use delete::delete;
-pub(super) use list::list;
-pub(super) use proxy::{remove_proxy, set_proxy};
-pub(super) use update::update;
+pub(super) use delete::{__path_delete, delete};
+pub(super) use list::{__path_list, list};
+pub(super) use proxy::{__path_remove_proxy, __path_set_proxy, remove_proxy, set_proxy};
+pub(super) use update::{__path_update, update};
 
 use super::Problem;
 

@@ -11,14 +11,33 @@ use tuberry_domain::{AccountId, InvalidProxy, Proxy, Secret};
 use tuberry_jobs::context::proxy_place;
 use tuberry_storage::account_pages::{self, AccountPage};
 use tuberry_storage::{proxies, workers};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+/// A proxy for one account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AccountProxy)]
 pub(in crate::http) struct Wanted {
     /// `socks5://user:password@host:port`.
+    #[schema(value_type = String, pattern = "^\\s*socks5://", example = "socks5://anna:secret@192.0.2.10:1080")]
     url: Secret<String>,
 }
 
-/// Answers with the account, whose `proxy` is `host:port`. 422 for what is no proxy.
+/// Gives an account a SOCKS5 proxy of its own, instead of the service's.
+///
+/// Its worker connects anew, and by no other way. User and password are never shown again.
+#[utoipa::path(
+    put,
+    path = "/api/personal-telegram-accounts/{id}/proxy",
+    operation_id = "set_proxy",
+    tag = "accounts",
+    params(PathId<AccountId>),
+    request_body = Wanted,
+    responses(
+        (status = 200, description = "The account, whose `proxy` is `host:port`.", body = AccountPage),
+        (status = 404, description = "No such account of this client: «Аккаунт не найден»."),
+        (status = 422, description = "Not the URL of a proxy: «Укажите прокси в виде socks5://логин:пароль@адрес:порт, логин и пароль можно опустить»."),
+    )
+)]
 pub(in crate::http) async fn set_proxy(
     State(state): State<AppState>,
     tenant: Tenant,
@@ -43,7 +62,18 @@ pub(in crate::http) async fn set_proxy(
     changed(&state, tenant, account).await
 }
 
-/// Answers with the account, which has none any more. 404 where it had none.
+/// Takes an account's own proxy away.
+#[utoipa::path(
+    delete,
+    path = "/api/personal-telegram-accounts/{id}/proxy",
+    operation_id = "remove_proxy",
+    tag = "accounts",
+    params(PathId<AccountId>),
+    responses(
+        (status = 200, description = "The account, which has none any more.", body = AccountPage),
+        (status = 404, description = "No such account, or it has no proxy of its own: «У аккаунта нет своего прокси»."),
+    )
+)]
 pub(in crate::http) async fn remove_proxy(
     State(state): State<AppState>,
     tenant: Tenant,

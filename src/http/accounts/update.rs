@@ -9,17 +9,38 @@ use serde::Deserialize;
 use tuberry_domain::AccountId;
 use tuberry_storage::account_pages::{self, AccountChange, AccountPage};
 use tuberry_storage::workers;
+use utoipa::ToSchema;
 
-/// Fields that are absent or null stay as they are; an empty name takes the name away.
-#[derive(Debug, Deserialize)]
+/// What may be changed; fields that are absent or null stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AccountChange)]
 pub(in crate::http) struct Change {
+    /// An empty name takes the name away.
+    #[schema(max_length = 255, pattern = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$", example = "Анна")]
     display_name: Option<String>,
+    /// Mirror private chats.
     accepts_private: Option<bool>,
+    /// Mirror groups.
     accepts_groups: Option<bool>,
+    /// Mirror channels.
     accepts_channels: Option<bool>,
 }
 
-/// Answers with the changed account.
+/// Changes the name shown of an account, and which chats are mirrored.
+///
+/// Fields that are absent or null stay as they are.
+#[utoipa::path(
+    patch,
+    path = "/api/personal-telegram-accounts/{id}",
+    operation_id = "update_account",
+    tag = "accounts",
+    params(PathId<AccountId>),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The account as it is now.", body = AccountPage),
+        (status = 404, description = "No such account of this client: «Аккаунт не найден»."),
+    )
+)]
 pub(in crate::http) async fn update(
     State(state): State<AppState>,
     tenant: Tenant,

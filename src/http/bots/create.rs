@@ -1,8 +1,8 @@
 //! `POST /api/bots`: connects a bot by its token, with its working group and project where they are given.
 
-use super::{GivenChat, bind_project, group, refusal, set_webhook, unknown};
+use super::{GivenChat, bind_project, described_chat, group, refusal, set_webhook, unknown};
 use crate::http::auth::Tenant;
-use crate::http::extract::Json;
+use crate::http::extract::{Json, RowId};
 use crate::http::{AppState, Problem};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,16 +12,41 @@ use serde::Deserialize;
 use tuberry_domain::ports::BotToken;
 use tuberry_domain::{ProjectId, Secret};
 use tuberry_storage::bots::{self, Bot, NewBot};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+/// A bot to be connected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewBot)]
 pub(in crate::http) struct Request {
+    /// From @BotFather.
+    #[schema(value_type = String, pattern = "^[0-9]{1,20}:[A-Za-z0-9_-]{20,100}$", example = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw")]
     token: BotToken,
+    /// The working group: a forum in which the bot is administrator.
+    #[schema(schema_with = described_chat)]
     group_chat_id: Option<GivenChat>,
-    project_id: Option<ProjectId>,
+    /// The project that it shall serve.
+    #[schema(value_type = Option<i32>, minimum = 1, example = 1)]
+    project_id: Option<RowId<ProjectId>>,
 }
 
-/// 201 with the bot. Nothing is written unless Telegram knows the token and the group will do. 503 without `Retry-After` when the bot is
-/// connected and only its webhook is not set yet: that is made up for in the background.
+/// Connects a managing bot by its token, with its working group and project where they are given.
+///
+/// Nothing is written unless Telegram knows the token and the group will do. A 503 without `Retry-After` means that the bot is connected and
+/// only its webhook is not set yet: that is made up for in the background.
+#[utoipa::path(
+    post,
+    path = "/api/bots",
+    operation_id = "create_bot",
+    tag = "bots",
+    request_body = Request,
+    responses(
+        (status = 201, description = "The new bot.", body = Bot),
+        (status = 404, description = "No such project of this client: «Проект не найден»."),
+        (status = 409, description = "The token's bot is connected already, or the project has another: «Этот бот уже подключён»."),
+        (status = 422, description = "Telegram does not know the token, or the group will not do: «Группа не подходит: в ней не включены темы»."),
+        (status = 503, description = "Telegram does not answer, or asks to wait: «Telegram не отвечает: попробуйте ещё раз»."),
+    )
+)]
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
     tenant: Tenant,
@@ -40,7 +65,7 @@ pub(in crate::http) async fn create(
     let bot = NewBot { client: tenant.client, token: request.token, username: identity.username, group, webhook_secret };
     let mut tx = state.store.begin().await?;
     let id = bots::create(&mut tx, &bot).await?.ok_or_else(|| Problem::conflict("Этот бот уже подключён"))?;
-    if let Some(project) = request.project_id {
+    if let Some(RowId(project)) = request.project_id {
         bind_project(&mut tx, tenant.client, id, project).await?;
     }
     tx.commit().await?;

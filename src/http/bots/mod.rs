@@ -5,9 +5,9 @@ mod group;
 mod read;
 mod update;
 
-pub(super) use create::create;
-pub(super) use read::{list, read};
-pub(super) use update::update;
+pub(super) use create::{__path_create, create};
+pub(super) use read::{__path_list, __path_read, list, read};
+pub(super) use update::{__path_update, update};
 
 use super::{AppState, Problem};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tuberry_domain::ports::{BotError, BotToken};
 use tuberry_domain::{BotId, ChatId, ClientId, ProjectId, Secret};
 use tuberry_storage::{Tx, projects};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 fn unknown() -> Problem {
     Problem::not_found("Бот не найден")
@@ -32,10 +33,26 @@ impl GivenChat {
     fn id(&self) -> Result<ChatId, Problem> {
         let id = match self {
             Self::Number(id) => Some(*id),
-            Self::Text(text) => text.trim().parse().ok(),
+            Self::Text(text) => whole_number(text.trim()),
         };
         id.map(ChatId).ok_or_else(|| Problem::invalid("group_chat_id должен быть числом"))
     }
+}
+
+/// Telegram's numbers have fewer digits than an `i64` can hold.
+fn whole_number(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = (1..=18).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+/// How the description of the interface shows an optional [`GivenChat`].
+fn described_chat() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^-?[0-9]{1,18}$")).examples(["-1001234567890"]);
+    let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+    let description = "The working group: a forum in which the bot is administrator; null for none.";
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    Schema::OneOf(OneOfBuilder::new().description(Some(description)).item(text).item(number).item(null).build())
 }
 
 /// Binds the bot to a project of the tenant.

@@ -1,25 +1,48 @@
 //! `PATCH /api/bots/{id}`: another working group, another project. In webhook mode the webhook is set anew, which repairs a lost one.
 
-use super::{GivenChat, bind_project, group, refusal, set_webhook, unknown};
+use super::{GivenChat, bind_project, described_chat, group, refusal, set_webhook, unknown};
 use crate::http::auth::Tenant;
-use crate::http::extract::{Json, PathId, given};
+use crate::http::extract::{Json, PathId, RowId, given};
 use crate::http::{AppState, Problem};
 use axum::extract::State;
 use serde::Deserialize;
 use tuberry_domain::{BotId, ChatId, ProjectId};
 use tuberry_storage::bots::{self, Bot};
 use tuberry_storage::projects;
+use utoipa::ToSchema;
 
-/// Absent fields stay as they are; null takes the group or the project away.
-#[derive(Debug, Deserialize)]
+/// What may be changed; absent fields stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = BotChange)]
 pub(in crate::http) struct Change {
+    /// The working group: a forum in which the bot is administrator; null takes it away.
     #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = described_chat)]
     group_chat_id: Option<Option<GivenChat>>,
+    /// The project that it shall serve; null takes it away.
     #[serde(default, deserialize_with = "given")]
-    project_id: Option<Option<ProjectId>>,
+    #[schema(value_type = Option<i32>, minimum = 1, example = 1)]
+    project_id: Option<Option<RowId<ProjectId>>>,
 }
 
-/// Answers with the changed bot.
+/// Gives a bot another working group or another project.
+///
+/// In webhook mode the webhook is set anew, which repairs a lost one.
+#[utoipa::path(
+    patch,
+    path = "/api/bots/{id}",
+    operation_id = "update_bot",
+    tag = "bots",
+    params(PathId<BotId>),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The bot as it is now.", body = Bot),
+        (status = 404, description = "No such bot, or no such project, of this client: «Бот не найден»."),
+        (status = 409, description = "The bot serves another project: «Бот уже подключён к другому проекту»."),
+        (status = 422, description = "The group will not do: «Группа не подходит: в ней не включены темы»."),
+        (status = 503, description = "Telegram does not answer, or asks to wait: «Telegram не отвечает: попробуйте ещё раз»."),
+    )
+)]
 pub(in crate::http) async fn update(
     State(state): State<AppState>,
     tenant: Tenant,
@@ -48,7 +71,7 @@ pub(in crate::http) async fn update(
         bots::bind_group(&mut tx, tenant.client, bot, group).await?;
     }
     match change.project_id {
-        Some(Some(project)) => bind_project(&mut tx, tenant.client, bot, project).await?,
+        Some(Some(RowId(project))) => bind_project(&mut tx, tenant.client, bot, project).await?,
         Some(None) => projects::free_bot(&mut tx, bot).await?,
         None => {}
     }

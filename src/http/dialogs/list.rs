@@ -1,7 +1,7 @@
 //! `GET /api/dialogs[?project_id=&account_id=&cursor=&limit=]`: the most recently active first.
 
 use crate::http::auth::Tenant;
-use crate::http::extract::Params;
+use crate::http::extract::{Params, RowId};
 use crate::http::page::{Page, PageParams, Position};
 use crate::http::{AppState, Problem};
 use axum::Json;
@@ -11,20 +11,35 @@ use serde::Deserialize;
 use tuberry_domain::{AccountId, DialogId, ProjectId};
 use tuberry_storage::dialog_pages::{self, Dialog, DialogFilter, DialogPosition};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    project_id: Option<i32>,
-    account_id: Option<i32>,
+    /// Only of this project.
+    #[param(value_type = Option<i32>, minimum = 1)]
+    project_id: Option<RowId<ProjectId>>,
+    /// Only of this account.
+    #[param(value_type = Option<i32>, minimum = 1)]
+    account_id: Option<RowId<AccountId>>,
 }
 
-/// One page of the tenant's dialogs.
+/// Lists the dialogs with customers, the most recently active first.
+#[utoipa::path(
+    get,
+    path = "/api/dialogs",
+    operation_id = "list_dialogs",
+    tag = "dialogs",
+    params(Filter, PageParams),
+    responses(
+        (status = 200, description = "One page.", body = Page<Dialog>),
+    )
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     tenant: Tenant,
     Params(filter): Params<Filter>,
     Params(page): Params<PageParams>,
 ) -> Result<Json<Page<Dialog>>, Problem> {
-    let filter = DialogFilter { project: filter.project_id.map(ProjectId), account: filter.account_id.map(AccountId) };
+    let filter = DialogFilter { project: filter.project_id.map(|id| id.0), account: filter.account_id.map(|id| id.0) };
     let (after, limit) = (page.position()?, page.limit()?);
     let dialogs = dialog_pages::list(state.store.pool(), tenant.client, filter, after, limit + 1).await?;
     let position = |dialog: &Dialog| DialogPosition { active_at: dialog.active_at(), id: dialog.id };

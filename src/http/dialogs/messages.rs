@@ -9,7 +9,18 @@ use axum::extract::State;
 use tuberry_domain::{DialogId, MessageId};
 use tuberry_storage::dialog_pages::{self, DialogMessage};
 
-/// One page of a dialog's messages.
+/// Reads the messages of a dialog, the newest first: the cursor goes on to older ones.
+#[utoipa::path(
+    get,
+    path = "/api/dialogs/{id}/messages",
+    operation_id = "list_messages",
+    tag = "dialogs",
+    params(PathId<DialogId>, PageParams),
+    responses(
+        (status = 200, description = "One page.", body = Page<DialogMessage>),
+        (status = 404, description = "No such dialog of this client: «Диалог не найден»."),
+    )
+)]
 pub(in crate::http) async fn messages(
     State(state): State<AppState>,
     tenant: Tenant,

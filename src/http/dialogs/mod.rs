@@ -3,5 +3,5 @@
 mod list;
 mod messages;
 
-pub(super) use list::list;
-pub(super) use messages::messages;
+pub(super) use list::{__path_list, list};
+pub(super) use messages::{__path_messages, messages};

@@ -7,7 +7,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tuberry_jobs::queue::control::{self, Deleted};
 
-/// 204; 409 while it runs.
+/// Deletes a job and its history.
+#[utoipa::path(
+    delete,
+    path = "/api/jobs/{id}",
+    operation_id = "delete_job",
+    tag = "jobs",
+    params(JobId),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "No such job that the user may see: «Задание не найдено»."),
+        (status = 409, description = "It runs: «Задание выполняется: сначала отмените его»."),
+    )
+)]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     JobsReach(hand): JobsReach,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tuberry_jobs::queue::LEASE;
 use tuberry_jobs::queue::pages::{self, KindCounts, Throughput};
+use utoipa::ToSchema;
 
 /// Spans in one answer.
 const SPANS: u32 = 60;
@@ -17,21 +18,38 @@ const SPANS: u32 = 60;
 const LONGEST_HOURS: u32 = 7 * 24;
 
 /// The query.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Window {
+    /// How far to look back; 1 if not given.
+    #[param(minimum = 1, maximum = 168)]
     hours: Option<u32>,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// Jobs of each kind.
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Kinds {
+    /// How many are where now.
     kinds: Vec<KindCounts>,
+    /// Begin of the first span.
     since: DateTime<Utc>,
+    /// Length of a span.
     span_seconds: u64,
+    /// What ended in each span, where anything did.
     throughput: Vec<Throughput>,
 }
 
-/// Counts and throughput of the last hours (one, if not asked otherwise), in at most 61 spans.
+/// Counts the jobs of each kind, and what ended in the last hours, in at most 61 spans.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/kinds",
+    operation_id = "list_kinds",
+    tag = "jobs",
+    params(Window),
+    responses(
+        (status = 200, description = "Counts and throughput.", body = Kinds),
+    )
+)]
 pub(in crate::http) async fn kinds(
     State(state): State<AppState>,
     JobsReach(hand): JobsReach,

@@ -10,18 +10,22 @@ mod read;
 mod retry;
 mod run_now;
 
-pub(super) use cancel::cancel;
-pub(super) use delete::delete;
-pub(super) use kinds::kinds;
-pub(super) use list::list;
-pub(super) use pause::{pause, resume};
-pub(super) use read::read;
-pub(super) use retry::{retry, retry_all};
-pub(super) use run_now::run_now;
+pub(super) use cancel::{__path_cancel, cancel};
+pub(super) use delete::{__path_delete, delete};
+pub(super) use kinds::{__path_kinds, kinds};
+pub(super) use list::{__path_list, list};
+pub(super) use pause::{__path_pause, __path_resume, pause, resume};
+pub(super) use read::{__path_read, read};
+pub(super) use retry::{__path_retry, __path_retry_all, retry, retry_all};
+pub(super) use run_now::{__path_run_now, run_now};
 
 use super::Problem;
+use super::extract::in_path;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 /// The `{id}` of a job: a ULID. What cannot be one names nothing: 404.
 #[derive(Debug)]
@@ -36,8 +40,19 @@ impl<S: Send + Sync> FromRequestParts<S> for JobId {
     }
 }
 
+impl IntoParams for JobId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("id", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9A-Za-z]{26}$")))]
+    }
+}
+
 fn is_job_id(text: &str) -> bool {
     text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether a job can be of such a kind.
+fn is_kind(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// 404, also for another tenant's.

@@ -8,7 +8,18 @@ use axum::extract::State;
 use tuberry_jobs::queue::LEASE;
 use tuberry_jobs::queue::pages::{self, Detailed};
 
-/// The job with its timeline.
+/// Reads one job, with its runs and what it waits for.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}",
+    operation_id = "read_job",
+    tag = "jobs",
+    params(JobId),
+    responses(
+        (status = 200, description = "The job.", body = Detailed),
+        (status = 404, description = "No such job that the user may see: «Задание не найдено»."),
+    )
+)]
 pub(in crate::http) async fn read(
     State(state): State<AppState>,
     JobsReach(hand): JobsReach,

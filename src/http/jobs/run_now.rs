@@ -7,7 +7,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tuberry_jobs::queue::control;
 
-/// 204; 409 when it does not wait.
+/// Lets a job that waits for a time start now.
+#[utoipa::path(
+    post,
+    path = "/api/jobs/{id}/run-now",
+    operation_id = "run_job_now",
+    tag = "jobs",
+    params(JobId),
+    responses(
+        (status = 204, description = "It may start."),
+        (status = 404, description = "No such job that the user may see: «Задание не найдено»."),
+        (status = 409, description = "It does not wait: «Задание не ждёт: оно выполняется или завершено»."),
+    )
+)]
 pub(in crate::http) async fn run_now(
     State(state): State<AppState>,
     JobsReach(hand): JobsReach,

@@ -7,12 +7,13 @@ mod qr;
 mod start;
 mod status;
 
-pub(super) use cancel::cancel;
-pub(super) use password::password;
-pub(super) use qr::{png, svg};
-pub(super) use start::start;
-pub(super) use status::status;
+pub(super) use cancel::{__path_cancel, cancel};
+pub(super) use password::{__path_password, password};
+pub(super) use qr::{__path_png, __path_svg, png, svg};
+pub(super) use start::{__path_start, start};
+pub(super) use status::{__path_status, status};
 
+use super::extract::in_path;
 use super::{AppState, Problem};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -22,6 +23,9 @@ use tuberry_domain::LoginNumber;
 use tuberry_domain::login::LoginStage;
 use tuberry_jobs::context::login_place;
 use tuberry_storage::logins::{self, Login};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 fn unknown() -> Problem {
     Problem::not_found("Вход не найден")
@@ -37,6 +41,12 @@ impl<S: Send + Sync> FromRequestParts<S> for LoginId {
         let Path(id) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| unknown())?;
         let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if plain && (16..=64).contains(&id.len()) { Ok(Self(id)) } else { Err(unknown()) }
+    }
+}
+
+impl IntoParams for LoginId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("id", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{16,64}$")))]
     }
 }
 

@@ -14,6 +14,7 @@ use tuberry_domain::Secret;
 use tuberry_domain::login::LoginStage;
 use tuberry_jobs::{SubmitPassword, enqueue};
 use tuberry_storage::logins::{self, Login};
+use utoipa::ToSchema;
 
 /// How long the request waits for Telegram's verdict.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -21,12 +22,31 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Proofs for one request: the second where Telegram found the first one's parameters outdated.
 const PROOFS: usize = 2;
 
-#[derive(Debug, Deserialize)]
+/// A 2FA password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LoginPassword)]
 pub(in crate::http) struct Request {
+    /// It is neither stored nor logged.
+    #[schema(value_type = String, min_length = 1, max_length = 128, example = "correct horse")]
     password: Secret<String>,
 }
 
-/// 200 with the login's status, `pending` when the verdict takes longer; a wrong password is a status too. 409 where none was asked for.
+/// Hands in the 2FA password, and waits for Telegram's verdict, at most 15 s.
+///
+/// A wrong password is no HTTP error: the answer has the status `password_required` and the error «Неверный пароль».
+#[utoipa::path(
+    post,
+    path = "/api/personal-telegram-accounts/login/{id}/password",
+    operation_id = "submit_password",
+    tag = "logins",
+    params(LoginId),
+    request_body = Request,
+    responses(
+        (status = 200, description = "The login's status; `pending` when the verdict takes longer.", body = LoginStatus),
+        (status = 404, description = "No such login of this client: «Вход не найден»."),
+        (status = 409, description = "No password was asked for: «Пароль пока не нужен: сначала отсканируйте QR-код»."),
+    )
+)]
 pub(in crate::http) async fn password(
     State(state): State<AppState>,
     tenant: Tenant,

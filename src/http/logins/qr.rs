@@ -15,14 +15,36 @@ const QUIET: usize = 4;
 /// Pixels of a module in the PNG.
 const SCALE: usize = 8;
 
-/// 200; 404 while there is no code that Telegram takes.
+/// Draws the current QR code as SVG.
+#[utoipa::path(
+    get,
+    path = "/api/personal-telegram-accounts/login/{id}/qr.svg",
+    operation_id = "draw_svg",
+    tag = "logins",
+    params(LoginId),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/svg+xml", body = String),
+        (status = 404, description = "No such login, or it has no code now: «Сейчас у входа нет QR-кода»."),
+    )
+)]
 pub(in crate::http) async fn svg(State(state): State<AppState>, tenant: Tenant, id: LoginId) -> Result<Response, Problem> {
     let code = code(&state, tenant, &id).await?;
     let picture = code.render::<svg::Color<'_>>().module_dimensions(1, 1).build();
     Ok(answer("image/svg+xml", picture.into_bytes()))
 }
 
-/// The same.
+/// Draws the current QR code as PNG.
+#[utoipa::path(
+    get,
+    path = "/api/personal-telegram-accounts/login/{id}/qr.png",
+    operation_id = "draw_png",
+    tag = "logins",
+    params(LoginId),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/png", body = String),
+        (status = 404, description = "No such login, or it has no code now: «Сейчас у входа нет QR-кода»."),
+    )
+)]
 pub(in crate::http) async fn png(State(state): State<AppState>, tenant: Tenant, id: LoginId) -> Result<Response, Problem> {
     let code = code(&state, tenant, &id).await?;
     let picture = to_png(&code).map_err(|error| {

@@ -2,7 +2,7 @@
 
 use super::{current_url, wait_while};
 use crate::http::auth::Tenant;
-use crate::http::extract::Json;
+use crate::http::extract::{Json, RowId};
 use crate::http::{AppState, Problem};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,33 +17,60 @@ use tuberry_domain::login::LoginStage;
 use tuberry_jobs::{StartLogin, enqueue};
 use tuberry_storage::logins::{self, Login, NewLogin};
 use tuberry_storage::{open_logins, projects};
+use utoipa::ToSchema;
 
 /// How long the request waits for a code.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Deserialize)]
+/// A login to be begun.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewLogin)]
 pub(in crate::http) struct Request {
-    project_id: ProjectId,
+    /// The project that the account shall belong to.
+    #[schema(value_type = i32, minimum = 1, example = 1)]
+    project_id: RowId<ProjectId>,
 }
 
-#[derive(Debug, Serialize)]
+/// A login with its first code.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StartedLogin)]
 pub(in crate::http) struct Started {
+    /// Names the login from now on.
+    #[schema(min_length = 16, example = "kq3V0b1yH2m9cT7eR5xW8zA4dJ6nL0pS")]
     login_id: String,
     /// `tg://login?token=…`.
+    #[schema(example = "tg://login?token=AQJ0ZXN0")]
     qr_url: String,
     /// When Telegram stops taking this code; the status has the next one then.
     expires_at: Option<DateTime<Utc>>,
+    /// When the login ends, whatever codes it had.
     login_expires_at: DateTime<Utc>,
 }
 
-/// 201 with the code; 503 when there is none in time (the login is cancelled then); 409 where the project cannot receive messages yet, or
-/// newer logins of the project took this one's place; 429 when the tenant has too many open.
+/// Begins to connect an account, and waits for the QR code, at most 10 s.
+///
+/// Show `qr_url` as a QR code, or the pictures `qr.svg` and `qr.png`, and ask for the status every second or two: the code changes about every
+/// 30 s. The user scans it in Telegram: Settings → Devices → Link Desktop Device.
+#[utoipa::path(
+    post,
+    path = "/api/personal-telegram-accounts/login",
+    operation_id = "start_login",
+    tag = "logins",
+    request_body = Request,
+    responses(
+        (status = 201, description = "There is a code.", body = Started),
+        (status = 404, description = "No such project of this client: «Проект не найден»."),
+        (status = 409, description = "The project has no bot or no working group yet, or newer logins of the project took this one's place: «К проекту не подключён бот: сначала подключите бота»."),
+        (status = 429, description = "The client has too many open logins: «Слишком много одновременных входов»."),
+        (status = 503, description = "No code in time; the login is cancelled: «Telegram не выдал QR-код: попробуйте ещё раз»."),
+    )
+)]
 pub(in crate::http) async fn start(
     State(state): State<AppState>,
     tenant: Tenant,
     Json(request): Json<Request>,
 ) -> Result<(StatusCode, axum::Json<Started>), Problem> {
-    let project = projects::find(state.store.pool(), tenant.client, request.project_id).await?;
+    let project = projects::find(state.store.pool(), tenant.client, request.project_id.0).await?;
     let project = project.ok_or_else(|| Problem::not_found("Проект не найден"))?;
     if project.bot_id.is_none() {
         return Err(Problem::conflict("К проекту не подключён бот: сначала подключите бота"));

@@ -11,25 +11,55 @@ use tuberry_domain::ClientId;
 use tuberry_domain::login::LoginStage;
 use tuberry_storage::account_pages::{self, AccountPage};
 use tuberry_storage::logins::{self, Login};
+use tuberry_storage::words;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 /// A login as its owner sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct LoginStatus {
+    /// `pending`: no code yet, or scanned and being finished. `ready`: the code is valid.
+    #[schema(schema_with = login_status)]
     status: &'static str,
+    /// The account that came of it.
     account: Option<AccountPage>,
+    /// What went wrong, in Russian.
+    #[schema(example = json!(null))]
     error: Option<String>,
     /// The code to show, while it is valid.
+    #[schema(example = "tg://login?token=AQJ0ZXN0")]
     qr_url: Option<String>,
     /// When that code ends.
     expires_at: Option<DateTime<Utc>>,
+    /// When the login ends, whatever codes it had.
     login_expires_at: DateTime<Utc>,
+    /// The hint of the 2FA password, while it is asked for.
+    #[schema(example = json!(null))]
     password_hint: Option<String>,
+}
+
+fn login_status() -> Object {
+    words(
+        "`pending`: no code yet, or scanned and being finished. `ready`: the code is valid.",
+        ["pending", "ready", "password_required", "completed", "error", "expired"],
+    )
 }
 
 /// A worker ends an overdue login by itself. Only when none has done so for this long the row is no longer believed.
 const GRACE: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 
-/// 200.
+/// Reads where a login stands.
+#[utoipa::path(
+    get,
+    path = "/api/personal-telegram-accounts/login/{id}",
+    operation_id = "read_login",
+    tag = "logins",
+    params(LoginId),
+    responses(
+        (status = 200, description = "Its status; `account` is there when it is completed.", body = LoginStatus),
+        (status = 404, description = "No such login of this client: «Вход не найден»."),
+    )
+)]
 pub(in crate::http) async fn status(
     State(state): State<AppState>,
     tenant: Tenant,

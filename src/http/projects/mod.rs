@@ -4,9 +4,9 @@ mod create;
 mod read;
 mod update;
 
-pub(super) use create::create;
-pub(super) use read::{list, read};
-pub(super) use update::update;
+pub(super) use create::{__path_create, create};
+pub(super) use read::{__path_list, __path_read, list, read};
+pub(super) use update::{__path_update, update};
 
 use super::Problem;
 use super::extract::line;

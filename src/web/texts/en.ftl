@@ -320,3 +320,12 @@ group-choice = Choose a group
 choose-group = Choose the group
 check-group = Check and save
 group-chosen = The group will do and is saved
+
+# Description of REST
+api = REST interface
+api-parameters = Parameters
+api-body = Request body
+api-answers = Answers
+api-example = Example
+api-schemas = Schemas
+api-open = Nobody has to sign in.

@@ -321,3 +321,12 @@ group-choice = Выберите группу
 choose-group = Выбрать группу
 check-group = Проверить и сохранить
 group-chosen = Группа подходит и сохранена
+
+# Описание REST
+api = Интерфейс REST
+api-parameters = Параметры
+api-body = Тело запроса
+api-answers = Ответы
+api-example = Пример
+api-schemas = Схемы
+api-open = Вход не нужен.

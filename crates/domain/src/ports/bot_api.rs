@@ -56,6 +56,17 @@ pub struct BotMember {
     pub can_delete_messages: bool,
 }
 
+/// `getWebhookInfo`, as far as somebody who looks for trouble needs it.
+#[derive(Clone, Debug)]
+pub struct WebhookInfo {
+    /// Where updates go; it may hold a secret. `None`: nowhere, they are to be asked for.
+    pub url: Option<Secret<String>>,
+    /// Updates that wait.
+    pub pending: u64,
+    /// The last failure: when (Unix time) and what.
+    pub last_error: Option<(i64, String)>,
+}
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BotError {
@@ -123,6 +134,8 @@ pub trait BotApi: Send + Sync {
     async fn reopen_topic(&self, bot: &BotToken, chat: ChatId, thread: ThreadId) -> Result<(), BotError>;
     /// `setWebhook` with `max_connections = 1` and the updates that the service uses.
     async fn set_webhook(&self, bot: &BotToken, url: &str, secret_token: &Secret<String>) -> Result<(), BotError>;
+    /// `getWebhookInfo`.
+    async fn get_webhook_info(&self, bot: &BotToken) -> Result<WebhookInfo, BotError>;
     /// `deleteWebhook`, pending updates kept.
     async fn delete_webhook(&self, bot: &BotToken) -> Result<(), BotError>;
     /// `getUpdates` from `offset`, waiting at most `wait`. Each update as Telegram's JSON, in order.

@@ -13,6 +13,8 @@ pub enum KeyClass {
     Login = 7102,
     /// The long polling of a managing bot (`BotId`): Telegram answers one `getUpdates` at a time.
     Bot = 7104,
+    /// The Redis bridge (object 1): one process in the cluster takes elements, so that they stay in order.
+    Bridge = 7105,
 }
 
 /// The right to use one key: advisory lock and lease row, fenced by `epoch`. Every write made on the strength of it checks it.

@@ -61,3 +61,14 @@ pub(super) struct MessageAnswer {
 pub(super) struct TopicAnswer {
     pub(super) message_thread_id: i64,
 }
+
+/// `WebhookInfo`.
+#[derive(Deserialize)]
+pub(super) struct WebhookAnswer {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) pending_update_count: u64,
+    pub(super) last_error_date: Option<i64>,
+    #[serde(default)]
+    pub(super) last_error_message: String,
+}

@@ -6,11 +6,11 @@ mod http;
 
 pub use http::HttpBotApi;
 
-use answer::{ChatAnswer, MemberAnswer, MessageAnswer, TopicAnswer, UserAnswer};
+use answer::{ChatAnswer, MemberAnswer, MessageAnswer, TopicAnswer, UserAnswer, WebhookAnswer};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tuberry_domain::ports::{BotApi, BotChat, BotError, BotIdentity, BotMember, BotToken, SendTopicMessage};
+use tuberry_domain::ports::{BotApi, BotChat, BotError, BotIdentity, BotMember, BotToken, SendTopicMessage, WebhookInfo};
 use tuberry_domain::text::EntityKind;
 use tuberry_domain::{BotMessageId, ChatId, Secret, ThreadId};
 
@@ -96,6 +96,15 @@ impl BotApi for HttpBotApi {
             "url": url, "secret_token": secret_token.expose(), "max_connections": 1, "allowed_updates": UPDATES,
         });
         self.order(bot, "setWebhook", &parameters).await
+    }
+
+    async fn get_webhook_info(&self, bot: &BotToken) -> Result<WebhookInfo, BotError> {
+        let info: WebhookAnswer = self.call(bot, "getWebhookInfo", &json!({})).await?;
+        Ok(WebhookInfo {
+            url: Some(info.url).filter(|url| !url.is_empty()).map(Secret::new),
+            pending: info.pending_update_count,
+            last_error: info.last_error_date.map(|date| (date, info.last_error_message)),
+        })
     }
 
     async fn delete_webhook(&self, bot: &BotToken) -> Result<(), BotError> {

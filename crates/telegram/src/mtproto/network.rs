@@ -17,6 +17,21 @@ const UPDATES_CAPACITY: NonZeroUsize = NonZeroUsize::new(100).expect("not zero")
 /// [`Network::with_pace`] where nobody said anything.
 const CONNECTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(250).expect("not zero");
 
+/// `api_id`s that stand in public sources.
+const PUBLISHED: &[(i32, &str)] = &[
+    (4, "Telegram for Android"),
+    (6, "Telegram for Android"),
+    (8, "Telegram for iOS"),
+    (2040, "Telegram Desktop"),
+    (17349, "the example in Telegram Desktop's sources"),
+    (2834, "Telegram for macOS"),
+    (21724, "Telegram X"),
+    (2496, "Telegram Web Z"),
+    (1025907, "Telegram Web K"),
+    (94575, "TDLib's example"),
+    (2899, "telegram-cli"),
+];
+
 /// The application's credentials (<https://my.telegram.org>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
@@ -28,7 +43,7 @@ pub struct Application {
 
 impl Application {
     /// The given credentials, or, where they are empty (0 and ""), those that the official Android client has built in. Using
-    /// these breaks Telegram's terms for third parties: warn whoever runs us ([`Application::is_official_client`]).
+    /// these breaks Telegram's terms for third parties: warn whoever runs us ([`Application::published_as`]).
     pub fn or_official_client(id: i32, hash: &str) -> Self {
         match (id, hash.trim()) {
             (0, _) | (_, "") => Self { id: 6, hash: "eb06d4abfb49dc3eeb1aeb98ae0f581e".into() },
@@ -36,9 +51,9 @@ impl Application {
         }
     }
 
-    /// Whether these are the official client's.
-    pub fn is_official_client(&self) -> bool {
-        self.id == 6
+    /// Whose these are, where they are no own ones but published: built into one of Telegram's own clients, or an example that everybody copies.
+    pub fn published_as(&self) -> Option<&'static str> {
+        PUBLISHED.iter().find(|(id, _)| *id == self.id).map(|(_, whose)| *whose)
     }
 }
 
@@ -155,6 +170,11 @@ impl Network {
     }
 
     /// The DC where logins begin.
+    /// Where a connection without a home goes first.
+    pub fn first_address(&self) -> Option<SocketAddrV4> {
+        self.addresses.get(&self.first_dc).copied()
+    }
+
     pub(crate) fn first_dc(&self) -> i32 {
         self.first_dc
     }
@@ -195,9 +215,10 @@ mod tests {
     #[test]
     fn empty_credentials_mean_the_official_clients() {
         for (id, hash) in [(0, ""), (0, "abc"), (7, " ")] {
-            assert!(Application::or_official_client(id, hash).is_official_client());
+            assert!(Application::or_official_client(id, hash).published_as().is_some());
         }
-        assert_eq!(Application::or_official_client(7, "abc"), Application { id: 7, hash: "abc".into() });
+        let own = Application::or_official_client(7, "abc");
+        assert_eq!((own.published_as(), own), (None, Application { id: 7, hash: "abc".into() }));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! What the engine does on its connections: one statement for all kinds of the process. While steps are on their way, outcomes and wake-ups gather
 //! for the next one, which is all the group commit there is.
 
-use super::{Engine, LONGEST_REST, add};
+use super::{Engine, LONGEST_REST, add, wake_up};
 use crate::queue::buffer::Claimed;
 use crate::queue::connection::{STATEMENT_TIMEOUT, connect, in_time};
 use crate::queue::handle::{Message, Shared};
 use crate::queue::hot::Pair;
 use crate::queue::lease::{Acknowledgement, Lease};
-use crate::queue::slots::Kind;
 use crate::queue::statements::{self, ClaimedRow, Step, Stepped, Swept};
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -157,7 +156,7 @@ impl Engine {
         self.clock = Some((clock, Instant::now()));
         self.looked(asked_at, next.map(|next| add(Instant::now(), next)));
         for (kind, lane, priority, floor) in pairs {
-            self.heat(&kind, &lane, priority, floor);
+            self.heat(&kind, &lane, priority, floor, true);
         }
         for kind in self.kinds.values_mut() {
             kind.give_back_old();
@@ -203,7 +202,7 @@ impl Engine {
 
     fn step_failed(&mut self, outcomes: Vec<Acknowledgement>, pairs: Vec<(Pair, DateTime<Utc>)>, error: &sqlx::Error) {
         for (pair, floor) in pairs {
-            self.hot.insert(pair, floor);
+            self.hot.insert(pair, floor, false);
         }
         let refused = self.one_by_one && matches!(error, sqlx::Error::Database(_));
         for mut outcome in outcomes.into_iter().rev() {
@@ -259,12 +258,11 @@ impl Engine {
             // The next claim goes on where this one ended.
             let of_pair = |row: &&ClaimedRow| row.kind == kind && row.lane == lane && row.priority == priority;
             let reached = stepped.claimed.iter().filter(of_pair).map(|row| row.run_at).max();
-            self.heat(&kind, &lane, priority, reached.unwrap_or(floor));
+            self.heat(&kind, &lane, priority, reached.unwrap_or(floor), false);
         }
         for (kind, lane, priority, floor) in stepped.woken {
-            let has_room = self.kinds.get(kind.as_str()).is_some_and(Kind::may_claim);
-            if !(self.heat(&kind, &lane, priority, floor) && has_room) {
-                self.outgoing.insert(&format!("{kind}\t{lane}\t{priority}\t{}", floor.timestamp_micros()));
+            if !self.heat(&kind, &lane, priority, floor, false) {
+                self.outgoing.insert(&wake_up(&kind, &lane, priority, floor));
             }
         }
         self.deliver(stepped.claimed);

@@ -1,0 +1,34 @@
+//! Redis, where an existing Tuberry's tasks wait.
+
+use super::{Finding, Patient, in_time};
+use std::io;
+use tuberry_domain::Secret;
+
+const CHECK: &str = "redis";
+/// The lists of tasks that wait, and of those that nobody could read.
+const TASKS: &str = "tuberry:personal:tasks";
+const DEAD: &str = "tuberry:personal:dead";
+
+pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
+    let Some(url) = &patient.redis_url else {
+        return vec![Finding::fine(CHECK, "not configured, not needed")];
+    };
+    let finding = match in_time(ask(url)).await {
+        Ok((waiting, 0)) => Finding::fine(CHECK, format!("answers; {waiting} tasks wait")),
+        Ok((waiting, dead)) => Finding::note(
+            CHECK,
+            format!("answers; {waiting} tasks wait, {dead} could not be read"),
+            format!("look at them: LRANGE {DEAD} 0 -1"),
+        ),
+        Err(error) => Finding::wrong(CHECK, format!("REDIS_URL: {error}"), "start Redis, or correct the variable"),
+    };
+    vec![finding]
+}
+
+/// How many tasks wait, and how many are dead.
+async fn ask(url: &Secret<String>) -> io::Result<(u64, u64)> {
+    let client = redis::Client::open(url.expose().as_str()).map_err(io::Error::other)?;
+    let mut connection = client.get_multiplexed_async_connection().await.map_err(io::Error::other)?;
+    let lengths = redis::pipe().llen(TASKS).llen(DEAD).query_async(&mut connection).await;
+    lengths.map_err(io::Error::other)
+}
