@@ -71,7 +71,7 @@ fi
 
 if [[ ${1-} == demo ]]; then exit 0; fi
 if ! venv_is_current; then
-  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, schemathesis the REST interface; redis is a producer)" >&2
+  echo "setup: $venv with $(grep -c == "$requirements") packages of PyPI (Telethon and aiogram judge the simulator, schemathesis the REST interface; redis is a producer, cryptography an old Tuberry)" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"

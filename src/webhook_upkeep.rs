@@ -47,6 +47,7 @@ impl WebhookUpkeep {
     /// One call for every bot; returns how many failed.
     async fn round(&self) -> Result<usize> {
         let mut failed = 0;
+        bot_webhooks::give_secrets(&self.store).await?;
         for bot in bot_webhooks::list(&self.store).await? {
             if let Err(error) = self.set(&bot).await {
                 tracing::warn!(bot = bot.id.0, %error, "webhook not set");

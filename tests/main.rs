@@ -8,6 +8,7 @@ mod embedded;
 mod floors;
 mod jobs;
 mod judges;
+mod moving;
 mod operations;
 mod scenarios;
 mod support;

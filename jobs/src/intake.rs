@@ -15,6 +15,9 @@ use tuberry_storage::{Error, Result, Tx, accounts, intake};
 /// Stores a batch: peers, dialogs, messages, their `mirror-message` jobs, and the update state. What is stored already stays as it is. Returns how
 /// many messages were new.
 pub async fn store(tx: &mut Tx, account: AccountId, batch: &Batch) -> Result<usize> {
+    if let Some(owner) = &batch.owner {
+        accounts::introduce(tx, account, owner).await?;
+    }
     intake::save_peers(tx, account, &batch.peers).await?;
     let mut fresh = 0;
     if batch.messages.iter().any(|message| !message.out) {

@@ -12,6 +12,7 @@ mod login;
 mod mark_reply;
 pub mod meters;
 mod mirror_message;
+pub mod old_sessions;
 pub mod origin;
 pub mod personal_tasks;
 mod poll_login;

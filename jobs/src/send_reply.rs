@@ -60,6 +60,9 @@ impl Job<Context> for SendReply {
         if let Some(until) = reply.not_before {
             return Err(wait_for(until));
         }
+        if reply.stranger {
+            return Err(JobError::Snooze(CONNECTING));
+        }
         let texts = reply.text.split(MESSAGE_LIMIT);
         let last = reply.parts.len().saturating_sub(1);
         for (index, (&(number, random_id, sent), text)) in reply.parts.iter().zip(&texts).enumerate() {

@@ -6,7 +6,7 @@ use crate::meters::{self, Direction};
 use crate::post_notice::{Notice, PostNotice};
 use crate::queue::{self, census};
 use crate::send_reply::{SendReply, announce_failure};
-use crate::{Job, JobError, Policy, Unique, enqueue, retention};
+use crate::{Job, JobError, Policy, Unique, enqueue, old_sessions, retention};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,6 +56,7 @@ impl Job<Context> for SyncAccounts {
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
         let pool = cx.store.pool();
+        old_sessions::take_over(&cx.store, &cx.sealer).await?;
         logins::expire_overdue(pool).await?;
         fail_orphaned(&cx.store).await?;
         fail_abandoned(&cx.store).await?;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::Secret;
 use tuberry_storage::Store;
+use tuberry_storage::moving::stock;
 use tuberry_telegram::HttpBotApi;
 use tuberry_telegram::mtproto::srp;
 
@@ -47,6 +48,8 @@ pub(super) async fn run(options: Options) -> Result<()> {
         None => store,
         Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
     };
+    // Operators may answer in topics that an old system made since the last migration.
+    stock::take_in(&store).await.context("taking in what the old system has")?;
     let metrics = recorder.map(|recorder| Metrics::new(recorder, store.clone(), None));
     let address = options.listen.unwrap_or(settings.listen);
     let listener = tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

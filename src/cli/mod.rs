@@ -7,6 +7,7 @@ mod doctor;
 mod health;
 mod migrate;
 mod patience;
+mod session;
 mod shutdown;
 mod simulator;
 mod user;
@@ -40,13 +41,15 @@ enum Command {
     Health(health::Options),
     /// A whole Tuberry with a simulated Telegram and an embedded PostgreSQL.
     Demo(demo::Options),
-    /// Bring the database up to date.
-    Migrate,
+    /// Bring the database up to date, also that of an existing Tuberry while it runs.
+    Migrate(migrate::Options),
     /// Simulate Telegram, as a process of the demo.
     #[command(hide = true)]
     Simulator(simulator::Options),
     /// Run jobs and serve a share of the accounts.
     Worker(worker::Options),
+    /// Sessions of the accounts: list, export, import, seal anew.
+    Session(session::Options),
     /// Users of the portal.
     User(user::Options),
 }
@@ -70,9 +73,10 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Doctor(options) => doctor::run(&options).await,
         Command::Health(options) => health::run(&options).await,
         Command::Demo(options) => demo::run(options).await,
-        Command::Migrate => migrate::run().await,
+        Command::Migrate(options) => migrate::run(options).await,
         Command::Simulator(options) => simulator::run(options).await,
         Command::Worker(options) => worker::run(options).await,
+        Command::Session(options) => session::run(options).await,
         Command::User(options) => user::run(options).await,
     }
 }

@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tuberry_domain::Sealer;
 use tuberry_jobs::queue::{self, Queue};
-use tuberry_jobs::{Context, SyncAccounts};
+use tuberry_jobs::{Context, SyncAccounts, old_sessions};
 use tuberry_storage::Store;
 use tuberry_storage::leases::Room;
+use tuberry_storage::moving::stock::{self, Taken};
 use tuberry_telegram::{Device, HttpBotApi, MtprotoLogins, Network};
 
 /// Connections of the pool: jobs and intake take them for single transactions.
@@ -39,6 +41,8 @@ pub(super) async fn run(options: Options) -> Result<()> {
         None => store,
         Some(client) => store.with_events(Arc::new(Publisher::start(client.clone()))),
     };
+    let sealer = Arc::new(settings.sessions.sealer());
+    take_in(&store, &sealer).await.context("taking in what the old system has")?;
     if let Some(proxy) = &settings.telegram.proxy {
         tracing::info!(%proxy, "accounts connect by a proxy");
     }
@@ -58,7 +62,6 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let queue = Queue::start(queue::Config::new(direct_url.expose(), "worker").context("DATABASE_DIRECT_URL cannot be used")?)?;
     queue.hear_first(&store);
     let links = Links::new(claims.clone(), queue.clone());
-    let sealer = Arc::new(settings.sessions.sealer());
     let context = Context {
         store: store.clone(),
         bots: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)?),
@@ -115,6 +118,19 @@ pub(super) async fn run(options: Options) -> Result<()> {
         port.abort();
     }
     tracing::info!("worker has stopped");
+    Ok(())
+}
+
+/// Takes in what an old system did before this worker began: dialogs, messages, sessions. Accounts are served after that only.
+async fn take_in(store: &Store, sealer: &Sealer) -> Result<()> {
+    let taken = stock::take_in(store).await?;
+    if taken != Taken::default() {
+        tracing::info!(dialogs = taken.dialogs, messages = taken.messages, "taken in from the old system");
+    }
+    let sessions = old_sessions::take_over(store, sealer).await?;
+    if !sessions.unreadable.is_empty() {
+        tracing::warn!(accounts = ?sessions.unreadable, "sessions of the old system do not open: is another secret configured?");
+    }
     Ok(())
 }
 

@@ -16,13 +16,13 @@ use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
 use tuberry_domain::ports::{KeyClaims, Lease};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, Proxy, SealError, Sealer};
+use tuberry_domain::{AccountId, Place, Proxy, SealError, Sealer, Secret};
 use tuberry_jobs::context::{proxy_place, session_place};
 use tuberry_jobs::meters::{self, Direction};
 use tuberry_jobs::{Backoff, Origin, account_ended, intake};
 use tuberry_storage::{Error, Store, accounts, connections, leases, peers};
 use tuberry_telegram::mtproto::AcceptsNow;
-use tuberry_telegram::{AccountLink, Intake, IntakeError, LinkStart, LinkStatus, Network};
+use tuberry_telegram::{AccountLink, Floors, Intake, IntakeError, LinkStart, LinkStatus, Network};
 
 /// Pauses after passing trouble.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(300), cap: Duration::from_secs(30) };
@@ -145,9 +145,14 @@ impl Connection {
     async fn load(&self) -> Result<Option<LinkStart>, End> {
         let around = &self.around;
         let Some(beginning) = connections::beginning(&around.store, self.account).await? else { return Ok(None) };
-        let opened = around.sealer.open(session_place(&self.account.to_string()), &beginning.sealed);
+        let place = self.account.to_string();
+        let opened = around.sealer.open(session_place(&place), &beginning.sealed);
         let session = match opened {
-            Ok(plain) => std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok()),
+            Ok(plain) => {
+                let session = std::str::from_utf8(plain.expose()).ok().and_then(|text| StringSession::decode(text).ok());
+                self.seal_anew(session_place(&place), &beginning.sealed, &plain).await?;
+                session
+            }
             // Another secret may be configured by mistake: the session must survive that.
             Err(SealError::UnknownKey) => {
                 return Err(End::Trouble(SealError::UnknownKey.to_string(), Some(AccountProblem::Unreadable.text().into())));
@@ -155,16 +160,21 @@ impl Connection {
             Err(SealError::Damaged) => None,
         };
         let Some(session) = session else { return Err(End::Problem(AccountProblem::Unreadable)) };
-        let Some(self_id) = beginning.self_id else {
-            return Err(End::Trouble("the account has no Telegram user".into(), Some(AccountProblem::Unreadable.text().into())));
-        };
+        let state = self.stored_state().await?;
+        let mut floors = Floors::default();
+        if state == UpdateState::default() {
+            floors.last = connections::last_messages(&around.store, self.account).await?.into_iter().collect();
+            floors.since = beginning.last_connected.and_then(|time| time.timestamp().try_into().ok());
+        }
         let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
         let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Some(LinkStart {
             session,
-            proxy: self.open_proxy(beginning.proxy.as_deref())?,
-            self_id,
-            state: self.stored_state().await?,
+            proxy: self.open_proxy(beginning.proxy.as_deref()).await?,
+            self_id: beginning.self_id,
+            state,
+            floors,
+            strangers: beginning.strangers,
             peers: peers::load(&around.store, self.account).await?,
             last_message: beginning.last_message,
             accepts,
@@ -172,11 +182,24 @@ impl Connection {
         }))
     }
 
+    /// What was sealed under a former key is sealed under the present one as soon as it is used.
+    async fn seal_anew(&self, place: Place<'_>, sealed: &str, plain: &Secret<Vec<u8>>) -> Result<(), Error> {
+        let around = &self.around;
+        if around.sealer.is_outdated(sealed) {
+            connections::reseal(&around.store, self.account, sealed, &around.sealer.seal(place, plain.expose())).await?;
+        }
+        Ok(())
+    }
+
     /// An account with a proxy of its own never connects without it.
-    fn open_proxy(&self, sealed: Option<&str>) -> Result<Option<Proxy>, End> {
+    async fn open_proxy(&self, sealed: Option<&str>) -> Result<Option<Proxy>, End> {
         let Some(sealed) = sealed else { return Ok(None) };
-        let plain = self.around.sealer.open(proxy_place(&self.account.to_string()), sealed);
-        let proxy = plain.ok().and_then(|plain| Proxy::parse(std::str::from_utf8(plain.expose()).ok()?).ok());
+        let account = self.account.to_string();
+        let plain = self.around.sealer.open(proxy_place(&account), sealed).ok();
+        if let Some(plain) = &plain {
+            self.seal_anew(proxy_place(&account), sealed, plain).await?;
+        }
+        let proxy = plain.and_then(|plain| Proxy::parse(std::str::from_utf8(plain.expose()).ok()?).ok());
         let unreadable = || End::Trouble("the proxy does not open".into(), Some(AccountTrouble::ProxyUnreadable.text()));
         proxy.map(Some).ok_or_else(unreadable)
     }

@@ -7,7 +7,7 @@ mod bridge_kills;
 mod bridge_kit;
 mod bridge_outages;
 mod chaos;
-mod conversation;
+pub mod conversation;
 mod delivery;
 mod fleet_claims;
 mod fleet_cut_off;

@@ -55,7 +55,7 @@ pub async fn migrate(url: &str) -> Result<(), String> {
     let pool = sqlx::PgPool::connect(url).await.map_err(|error| error.to_string())?;
     let migrated = tuberry_jobs::queue::migrate(&pool).await.map_err(|error| error.to_string());
     pool.close().await;
-    migrated
+    migrated.map(drop)
 }
 
 /// The queue's code alone keeps a key from having two heads; in tests the database would refuse the second one.

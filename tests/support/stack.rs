@@ -8,7 +8,7 @@ use std::time::Duration;
 use telegram_simulator::{Options, Simulator};
 use tuberry::embedded::Tuning;
 use tuberry::tokens::Tokens;
-use tuberry_domain::{ClientId, Secret};
+use tuberry_domain::{ClientId, Secret, UserId};
 use tuberry_storage::Store;
 use tuberry_storage::clients;
 use tuberry_storage::users::{self, NewUser, Role};
@@ -90,6 +90,33 @@ pub struct Tenant {
 pub struct Person(pub i64);
 
 impl Stack {
+    /// A stack on a database that exists already, without processes and with an empty tenant: the test fills both in.
+    pub async fn beside(simulator: Simulator, database: Database) -> Self {
+        let environment = environment(&database.url, &simulator, &Setup::default());
+        let tenant =
+            Tenant { token: String::new(), client: ClientId(0), project: 0, bot_token: String::new(), forum: 0, operator: 0 };
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().expect("a client");
+        let (home, ports) = (Home::Shared(database), vec![free_port()]);
+        Self { simulator, home, environment, ports, apis: Vec::new(), workers: Vec::new(), client, tenant }
+    }
+
+    /// A bearer token of a user.
+    pub fn token_of(user: UserId) -> String {
+        Tokens::new(&Secret::new(JWT_SECRET.to_owned()), Duration::from_secs(86_400)).issue(user).0
+    }
+
+    /// Runs a command of `tuberry` to its end: whether it succeeded, and what it printed.
+    pub async fn command(&self, arguments: &[&str], differences: &[(&str, &str)]) -> (bool, String) {
+        let differences: Vec<_> = differences.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let command = self.start_command(arguments, &differences).await;
+        (command.wait().await.success(), command.output())
+    }
+
+    /// The same without waiting for its end.
+    pub async fn start_command(&self, arguments: &[&str], differences: &[(String, String)]) -> Process {
+        self.process(arguments, differences).await
+    }
+
     pub async fn start(setup: Setup) -> Self {
         let simulator =
             Simulator::start(Options { token_lifetime: setup.token_lifetime, ..Options::default() }).await.expect("a simulator");
@@ -104,16 +131,7 @@ impl Stack {
             (Home::Shared(database), url)
         };
         let ports: Vec<u16> = (0..setup.apis).map(|_| free_port()).collect();
-        let mut environment: Vec<(String, String)> = [
-            ("DATABASE_URL", url.as_str()),
-            ("APP_SECRET", APP_SECRET),
-            ("JWT_SECRET", JWT_SECRET),
-            ("TELEGRAM_SIMULATOR", &simulator.http_url()),
-            ("BOT_UPDATES", setup.updates),
-            ("PERSONAL_TELEGRAM_QR_TIMEOUT", &setup.qr_timeout.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
+        let mut environment = environment(&url, &simulator, &setup);
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }
@@ -290,7 +308,7 @@ impl Stack {
         let user = NewUser { email, hashed_password, role: Role::Owner, client: Some(client) };
         let user = users::create(&mut tx, &user).await.expect("a user").expect("an e-mail that is not taken");
         tx.commit().await.expect("a commit");
-        let (token, _) = Tokens::new(&Secret::new(JWT_SECRET.to_owned()), Duration::from_secs(86_400)).issue(user);
+        let token = Self::token_of(user);
 
         let operator = self.person("Оператор").await.0;
         let bot = self.control("POST", "/bots", json!({ "username": format!("bot{client}_bot") })).await;
@@ -470,6 +488,19 @@ impl Stack {
         assert_eq!(stats["keys_killed"], 0, "{stats}");
         assert!(stats["max_connections_per_key"].as_i64().unwrap_or(99) <= 1, "{stats}");
     }
+}
+
+fn environment(url: &str, simulator: &Simulator, setup: &Setup) -> Vec<(String, String)> {
+    [
+        ("DATABASE_URL", url),
+        ("APP_SECRET", APP_SECRET),
+        ("JWT_SECRET", JWT_SECRET),
+        ("TELEGRAM_SIMULATOR", &simulator.http_url()),
+        ("BOT_UPDATES", setup.updates),
+        ("PERSONAL_TELEGRAM_QR_TIMEOUT", &setup.qr_timeout.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
 }
 
 pub fn free_port() -> u16 {

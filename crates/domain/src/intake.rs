@@ -65,6 +65,8 @@ pub struct Batch {
     pub peers: Vec<Peer>,
     /// The state after this batch; `None` where it did not move.
     pub state: Option<UpdateState>,
+    /// Who the account is, where that was not known.
+    pub owner: Option<SelfUser>,
 }
 
 /// Who an account is, as Telegram tells after the login (`users.getUsers` of self).

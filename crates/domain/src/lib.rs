@@ -11,7 +11,7 @@ pub mod personal_task;
 pub mod ports;
 mod proxy;
 pub mod reaction;
-mod seal;
+pub mod seal;
 mod secret;
 pub mod session;
 pub mod text;

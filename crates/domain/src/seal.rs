@@ -59,6 +59,38 @@ impl Key {
     }
 }
 
+/// What a stored value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// Ours, with the key's id.
+    Sealed(&'a str),
+    /// A Fernet token of the old system.
+    Fernet,
+    /// Neither.
+    Other,
+}
+
+impl<'a> Form<'a> {
+    /// The form of a value.
+    pub fn of(sealed: &'a str) -> Self {
+        if sealed.starts_with("gAAAA") {
+            return Self::Fernet;
+        }
+        sealed.strip_prefix("v1.").and_then(|rest| rest.split_once('.')).map_or(Self::Other, |(id, _)| Self::Sealed(id))
+    }
+}
+
+/// Which secret a value is under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The current one.
+    Current,
+    /// A previous one.
+    Previous,
+    /// None that is configured.
+    Unknown,
+}
+
 /// Seals under the current secret, opens under it and the previous ones, and opens the old system's Fernet tokens.
 pub struct Sealer {
     current: Key,
@@ -111,6 +143,20 @@ impl Sealer {
         sealed.strip_prefix("v1.").is_none_or(|rest| rest.split('.').next() != Some(self.current.id.as_str()))
     }
 
+    /// Which secret a value is under, whatever its form.
+    pub fn standing(&self, sealed: &str) -> Standing {
+        let opens = |key: &Key| match Form::of(sealed) {
+            Form::Sealed(id) => key.id == id,
+            Form::Fernet => key.fernet.as_ref().is_some_and(|fernet| fernet.decrypt(sealed).map(Secret::new).is_ok()),
+            Form::Other => false,
+        };
+        match self.keys().position(opens) {
+            Some(0) => Standing::Current,
+            Some(_) => Standing::Previous,
+            None => Standing::Unknown,
+        }
+    }
+
     /// A Fernet token of the old system under the current secret, for `personal_telegram_accounts.session_payload`.
     pub fn fernet(&self, plain: &[u8]) -> Option<String> {
         Some(self.current.fernet.as_ref()?.encrypt(plain))
@@ -132,6 +178,10 @@ mod tests {
         Sealer::new(&Secret::new(secret.to_owned()), &previous)
     }
 
+    fn rotated_again() -> Sealer {
+        sealer("three", &["two", "one"])
+    }
+
     #[test]
     fn a_sealed_value_opens_at_its_place_only() {
         let sealer = sealer("one", &[]);
@@ -149,6 +199,12 @@ mod tests {
         assert_eq!(rotated.open(PLACE, &old).unwrap().expose(), b"session");
         assert!(rotated.is_outdated(&old) && !rotated.is_outdated(&rotated.seal(PLACE, b"session")));
         assert_eq!(sealer("two", &[]).open(PLACE, &old).unwrap_err(), SealError::UnknownKey);
+        let token = sealer("one", &[]).fernet(b"1session").unwrap();
+        for value in [old, token] {
+            let standing = |sealer: Sealer| sealer.standing(&value);
+            assert_eq!(standing(sealer("one", &["two"])), Standing::Current);
+            assert_eq!((standing(rotated_again()), standing(sealer("two", &[]))), (Standing::Previous, Standing::Unknown));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Accounts as jobs and workers see them: state, sealed session, and what becomes of both.
 
-use crate::{Result, Tx};
+use crate::{Result, Tx, storable};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tuberry_domain::account::Accepts;
@@ -92,19 +92,23 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     Ok((AccountId(id), false))
 }
 
-/// Stores a new session: `sealed` in our form, `fernet` in the old system's, which may still run beside us.
+/// Stores a new session: `sealed` in our form, `fernet` in the old system's, which is kept until the move is finished.
 pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet: Option<&str>) -> Result<()> {
-    sqlx::query!(
-        "insert into personal_telegram_sessions (account_id, sealed) values ($1, $2)
-         on conflict (account_id) do update set sealed = excluded.sealed, created_at = now()",
-        account.0,
-        sealed
-    )
-    .execute(tx.conn())
-    .await?;
+    // Who ends the move waits for us, and then wipes what we wrote.
+    let open = sqlx::query_scalar!(r#"select finished_at is null as "open!" from personal_telegram_moving for key share"#);
+    let fernet = if open.fetch_one(tx.conn()).await? { fernet } else { None };
     sqlx::query!("update personal_telegram_accounts set session_payload = $2 where id = $1", account.0, fernet)
         .execute(tx.conn())
         .await?;
+    sqlx::query!(
+        "insert into personal_telegram_sessions (account_id, sealed, payload_digest) values ($1, $2, sha256(convert_to($3, 'UTF8')))
+         on conflict (account_id) do update set sealed = excluded.sealed, payload_digest = excluded.payload_digest, created_at = now()",
+        account.0,
+        sealed,
+        fernet
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -186,6 +190,23 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTim
     .await?;
     tx.tell_after_commit(StatusEvent::Account { account_id: account, status: "error", error: Some(text.to_owned()) });
     Ok(true)
+}
+
+/// Fills in who an account is, where that is not known yet.
+pub async fn introduce(tx: &mut Tx, account: AccountId, user: &SelfUser) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_accounts set telegram_user_id = coalesce(nullif(trim(telegram_user_id), ''), $2),
+                display_name = coalesce(nullif(display_name, ''), $3), username = coalesce(username, $4), phone = coalesce(phone, $5)
+          where id = $1",
+        account.0,
+        user.id.to_string(),
+        storable::text(&user.name),
+        user.username.as_deref().map(storable::text),
+        user.phone
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Notes a passing trouble that keeps the account from being served; its status stays.

@@ -15,6 +15,17 @@ pub struct WebhookBot {
     pub secret: Secret<String>,
 }
 
+/// Gives a secret to projects' bots that have none: an old system that polls needs none.
+pub async fn give_secrets(store: &Store) -> Result<()> {
+    sqlx::query!(
+        "update bots b set webhook_secret = replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), updated_at = now() at time zone 'utc'
+          where coalesce(b.webhook_secret, '') = '' and b.status = 'active' and b.token <> '' and exists (select from projects p where p.bot_id = b.id)"
+    )
+    .execute(store.pool())
+    .await?;
+    Ok(())
+}
+
 /// Active bots that have a webhook's secret, by id.
 pub async fn list(store: &Store) -> Result<Vec<WebhookBot>> {
     let rows = sqlx::query!(

@@ -131,7 +131,7 @@ pub struct DialogMessage {
     /// Its id on the side it came from.
     #[schema(example = "5120")]
     pub source_message_id: Option<String>,
-    /// Its id on the other side, or the operator's message.
+    /// Its id on the other side.
     #[schema(example = "208")]
     pub telegram_message_id: Option<String>,
     /// When it was stored.

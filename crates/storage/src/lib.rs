@@ -21,6 +21,7 @@ pub mod limits;
 pub mod logins;
 pub mod migrations;
 pub mod mirror;
+pub mod moving;
 pub mod open_logins;
 pub mod peers;
 pub mod personal_tasks;

@@ -22,7 +22,8 @@ pub struct Addressee {
     pub chat: ChatId,
 }
 
-/// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other.
+/// The dialog of a topic in a bot's own working group, locked: the replies of one dialog are accepted one after the other. In a topic of a second
+/// dialog that the old system made for the same chat, it is the dialog that goes on.
 pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) -> Result<Option<Addressee>> {
     // An account that is being removed or taken out of service fails its waiting replies: this one has to come before, or see it.
     sqlx::query!(
@@ -36,7 +37,10 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
     let row = sqlx::query!(
         "select o.dialog_id, o.chat_id, d.personal_account_id, a.status::text as \"status?\", a.last_error as \"last_error?\"
            from dialogs d
-           join personal_telegram_dialogs o on o.dialog_id = d.id
+           join personal_telegram_dialogs o on o.dialog_id = coalesce(
+                  (select e.dialog_id from personal_telegram_dialogs e where e.dialog_id = d.id),
+                  (select e.dialog_id from personal_telegram_dialogs e
+                    where e.account_id = d.personal_account_id and e.chat_id = substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$')::bigint))
            join bots b on b.id = d.bot_id
            left join personal_telegram_accounts a on a.id = d.personal_account_id
           where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3
@@ -109,7 +113,7 @@ pub struct NewReply<'a> {
 pub async fn insert(tx: &mut Tx, reply: &NewReply<'_>) -> Result<MessageId> {
     let status = if reply.refused.is_some() { "failed" } else { "pending" };
     let id = sqlx::query_scalar!(
-        "insert into messages (created_at, dialog_id, direction, telegram_message_id, body, status, retries, is_auto_reply, is_client_message)
+        "insert into messages (created_at, dialog_id, direction, source_message_id, body, status, retries, is_auto_reply, is_client_message)
          values (now() at time zone 'utc', $1, 'personal_telegram_out', $2, $3, $4::text::messagestatus, 0, false, false) returning id",
         reply.to.dialog.0,
         reply.bot_message.to_string(),
@@ -172,6 +176,8 @@ pub struct Reply {
     pub not_before: Option<DateTime<Utc>>,
     /// Telegram lets the account only read.
     pub frozen: bool,
+    /// The dialog is the old system's, and the account's connection is about to ask for the customer's access hash. Not for longer than an hour.
+    pub stranger: bool,
 }
 
 /// Scope of an account's limit for sending.
@@ -192,7 +198,8 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
                 (select jsonb_agg(jsonb_build_array(t.part, t.random_id, t.state = 'sent') order by t.part) from personal_telegram_parts t where t.message_id = m.id) as parts,
                 (select max(l.not_before) from personal_telegram_send_limits l
                   where l.scope in ('account:' || o.account_id || ':messages.sendMessage', 'chat:' || o.account_id || ':' || o.chat_id) and l.not_before > now()) as not_before,
-                exists (select 1 from personal_telegram_restrictions f where f.account_id = o.account_id and f.kind = 'frozen' and f.until > now()) as \"frozen!\"
+                exists (select 1 from personal_telegram_restrictions f where f.account_id = o.account_id and f.kind = 'frozen' and f.until > now()) as \"frozen!\",
+                p.chat_id is null and (o.chat_id > 0 or o.chat_id <= -1000000000000) and o.created_at > now() - interval '1 hour' as \"stranger!\"
            from messages m
            join personal_telegram_messages o on o.message_id = m.id
            join dialogs d on d.id = m.dialog_id
@@ -225,6 +232,7 @@ pub async fn load(pool: &PgPool, message: MessageId) -> Result<Option<Reply>> {
         parts: row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default(),
         not_before: row.not_before,
         frozen: row.frozen,
+        stranger: row.stranger,
     }))
 }
 
@@ -258,7 +266,7 @@ pub async fn delivered(tx: &mut Tx, message: MessageId, part: i32, sent: Option<
          ours as (
            update personal_telegram_messages set telegram_id = coalesce($3::bigint::int, telegram_id), error = null where message_id = $1
            returning dialog_id, account_id, created_at)
-         update messages m set status = 'delivered', source_message_id = coalesce($3::bigint::text, m.source_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
+         update messages m set status = 'delivered', telegram_message_id = coalesce($3::bigint::text, m.telegram_message_id), sent_at = coalesce(m.sent_at, now() at time zone 'utc'),
                 delivered_at = now() at time zone 'utc', updated_at = now() at time zone 'utc'
            from ours o
           where m.id = $1 and m.status <> 'delivered'
@@ -353,16 +361,20 @@ const ABANDONED: &str = "отправка отменена";
 /// Fails those of the replies that still wait, because nothing sends them any more. Returns them, for their notices.
 pub async fn abandon(tx: &mut Tx, messages: &[MessageId]) -> Result<Vec<MessageId>> {
     let ids: Vec<i32> = messages.iter().map(|message| message.0).collect();
-    let ids = sqlx::query_scalar!(
+    let rows = sqlx::query!(
         "with failed as (
            update messages set status = 'failed', updated_at = now() at time zone 'utc' where id = any($1) and status = 'pending' returning id)
-         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id",
+         update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id
+         returning o.message_id, o.dialog_id, o.account_id",
         &ids,
         ABANDONED
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(ids.into_iter().map(MessageId).collect())
+    for row in &rows {
+        tx.tell_after_commit(status_event((row.message_id, row.dialog_id, row.account_id), "failed", Some(ABANDONED)));
+    }
+    Ok(rows.into_iter().map(|row| MessageId(row.message_id)).collect())
 }
 
 /// Accounts that are gone or out of service although replies wait for them, with the reason for the topic.

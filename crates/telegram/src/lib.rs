@@ -8,7 +8,7 @@ pub mod mtproto;
 pub use bot_api::HttpBotApi;
 pub use calls::describe_metrics;
 pub use mtproto::{
-    AccountLink, Application, Calls, Device, Intake, IntakeError, LinkStart, LinkStatus, MtprotoLogins, Network, Timings,
+    AccountLink, Application, Calls, Device, Floors, Intake, IntakeError, LinkStart, LinkStatus, MtprotoLogins, Network, Timings,
 };
 
 /// What of the MTProto library's chatter is worth a line, as a directive for the log's filter.

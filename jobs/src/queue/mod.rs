@@ -36,7 +36,7 @@ mod tally;
 pub use board::board;
 pub use control::cancel_waiting;
 pub use handle::{Config, LEASE, Queue, Statistics};
-pub use migrate::migrate;
+pub use migrate::{migrate, survey};
 pub use runner::Runner;
 
 /// What of the worker library's chatter is worth a line, as a directive for the log's filter.

@@ -2,7 +2,7 @@
 
 use super::calls::Calls;
 use super::connection::Supervisor;
-use super::intake::Intake;
+use super::intake::{Floors, Intake, Start};
 use super::network::Network;
 use super::session::{Gate, HeldSession};
 use super::shared::{LinkStatus, Shared};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tuberry_domain::account::{Accepts, AccountTrouble};
 use tuberry_domain::intake::{Peer, UpdateState};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{Proxy, TelegramMessageId, TelegramUserId};
+use tuberry_domain::{ChatId, Proxy, TelegramMessageId, TelegramUserId};
 
 /// Updates between the connection and the intake. Small: what does not fit waits in grammers' own channel.
 const FED_CAPACITY: usize = 8;
@@ -28,10 +28,14 @@ pub type AcceptsNow = Arc<dyn Fn() -> Accepts + Send + Sync>;
 pub struct LinkStart {
     /// The session; opened from its seal just before.
     pub session: StringSession,
-    /// Who the account is.
-    pub self_id: TelegramUserId,
-    /// The state that belongs to what was committed last. Default (all 0): from now on, nothing is caught up.
+    /// Who the account is; asked where it is not known.
+    pub self_id: Option<TelegramUserId>,
+    /// The state that belongs to what was committed last. Default (all 0): from now on, and back to the floors.
     pub state: UpdateState,
+    /// Without a state: what is stored of the account's chats.
+    pub floors: Floors,
+    /// Chats of the account's dialogs that are not among its peers: the list of its chats introduces them.
+    pub strangers: Vec<ChatId>,
     /// The account's own proxy, instead of the network's.
     pub proxy: Option<Proxy>,
     /// The peers that the account met, with its access hashes.
@@ -71,7 +75,9 @@ impl AccountLink {
             Supervisor { shared: shared.clone(), session: session.clone(), proxy: start.proxy, fed, stop: stop.clone() };
         let calls = Calls(shared);
         let known = super::intake::Known::new(start.self_id, start.peers, start.accepts);
-        let intake = Intake::new(calls.clone(), feed, known, start.state, start.last_message);
+        let begin =
+            Start { state: start.state, last_message: start.last_message, floors: start.floors, strangers: start.strangers };
+        let intake = Intake::new(calls.clone(), feed, known, begin);
         (Self { calls, stop, supervisor: tokio::spawn(supervisor.run()), session }, intake)
     }
 

@@ -28,7 +28,7 @@ mod timings;
 mod wire;
 
 pub use calls::Calls;
-pub use intake::{Intake, IntakeError};
+pub use intake::{Floors, Intake, IntakeError};
 pub use link::{AcceptsNow, AccountLink, LinkStart};
 pub use login::MtprotoLogins;
 pub use network::{Application, Device, Network, NetworkError};

@@ -13,7 +13,7 @@ use tuberry_domain::ports::OutgoingText;
 use tuberry_domain::session::StringSession;
 use tuberry_domain::text::FormattedText;
 use tuberry_domain::{ChatId, ChatKind, TelegramMessageId, TelegramUserId};
-use tuberry_telegram::{AccountLink, Calls, Intake, IntakeError, LinkStart, LinkStatus};
+use tuberry_telegram::{AccountLink, Calls, Floors, Intake, IntakeError, LinkStart, LinkStatus};
 
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -82,11 +82,26 @@ impl Account {
     }
 
     pub fn open(stage: &Stage, rows: Rows, accepts: Accepts) -> Self {
+        let self_id = Some(rows.self_id);
+        Self::begin(stage, rows, accepts, self_id, Floors::default(), Vec::new())
+    }
+
+    /// An account of which an old system knew only so much.
+    pub fn begin(
+        stage: &Stage,
+        rows: Rows,
+        accepts: Accepts,
+        self_id: Option<TelegramUserId>,
+        floors: Floors,
+        strangers: Vec<ChatId>,
+    ) -> Self {
         let (accepts, gate) = (Arc::new(Mutex::new(accepts)), Arc::new(AtomicBool::new(true)));
         let (accepted, open) = (accepts.clone(), gate.clone());
         let start = LinkStart {
             session: rows.session.clone(),
-            self_id: rows.self_id,
+            self_id,
+            floors,
+            strangers,
             state: rows.state.clone(),
             proxy: None,
             peers: rows.peers.values().cloned().collect(),

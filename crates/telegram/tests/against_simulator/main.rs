@@ -4,6 +4,7 @@
 
 mod account;
 mod alive;
+mod beginning;
 mod bots;
 mod connection;
 mod cost;

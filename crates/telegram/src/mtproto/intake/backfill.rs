@@ -17,7 +17,7 @@ const MAX_DIALOG_PAGES: usize = 20;
 /// Pages of one chat's history.
 const MAX_HISTORY_PAGES: usize = 20;
 /// Messages of all chats.
-const MAX_MESSAGES: usize = 10_000;
+pub(super) const MAX_MESSAGES: usize = 10_000;
 /// Without a known id, messages from so many seconds before the state's date are taken again: what is there already is dropped.
 const DATE_SLACK: i32 = 2;
 
@@ -31,8 +31,8 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    fn is_above(self, message: &enums::Message) -> bool {
-        let (id, date) = message_id_and_date(message);
+    /// Whether a message of this id and date is above.
+    pub(crate) fn is_below(self, id: i32, date: i32) -> bool {
         match self.id {
             Some(known) => id > known,
             None => date >= self.date.saturating_sub(DATE_SLACK),
@@ -51,7 +51,7 @@ pub(crate) struct Found {
 pub(crate) async fn common(calls: &Calls, known: &Known, floor: Floor) -> Result<Found, CallError> {
     let mut found = Found::default();
     for peer in chats_with_news(calls, known, floor, &mut found.seen).await? {
-        history(calls, &peer, floor, &mut found).await?;
+        history(calls, peer, floor, &mut found).await?;
         if found.messages.len() >= MAX_MESSAGES {
             tracing::warn!(messages = found.messages.len(), "too much was missed: older messages stay unseen");
             break;
@@ -71,23 +71,76 @@ pub(crate) async fn channel(calls: &Calls, id: i64, access_hash: i64, floor: Flo
         bot: false,
     };
     let mut found = Found::default();
-    history(calls, &peer, floor, &mut found).await?;
+    history(calls, peer, floor, &mut found).await?;
     Ok(found)
 }
 
 /// The accepted private chats and basic groups whose last message is above the floor.
 async fn chats_with_news(calls: &Calls, known: &Known, floor: Floor, seen: &mut Seen) -> Result<Vec<Peer>, CallError> {
-    let mut request = functions::messages::GetDialogs {
-        exclude_pinned: false,
-        folder_id: None,
-        offset_date: 0,
-        offset_id: 0,
-        offset_peer: enums::InputPeer::Empty,
-        limit: PAGE,
-        hash: 0,
-    };
     let mut chats: Vec<Peer> = Vec::new();
-    for _ in 0..MAX_DIALOG_PAGES {
+    let mut page = Some(DialogPage::default());
+    while let Some(asked) = page {
+        let (tops, next) = asked.fetch(calls, seen).await?;
+        let mut below = false;
+        for top in tops {
+            // Dialogs come newest first, but the pinned ones before all others; channels number their messages by themselves.
+            below = !top.pinned && top.date < floor.date.saturating_sub(DATE_SLACK);
+            let chat = top.peer.chat;
+            let new = floor.is_below(top.id, top.date) && chat.kind() != ChatKind::Channel && known.takes(chat, seen);
+            if new && chats.iter().all(|other| other.chat != chat) {
+                chats.push(top.peer);
+            }
+        }
+        page = next.filter(|_| !below);
+    }
+    Ok(chats)
+}
+
+/// A chat's messages above the floor, newest first.
+async fn history(calls: &Calls, peer: Peer, floor: Floor, found: &mut Found) -> Result<(), CallError> {
+    let mut page = Some(HistoryPage::new(peer, floor));
+    while let Some(asked) = page {
+        page = asked.fetch(calls, found).await?;
+    }
+    Ok(())
+}
+
+/// The last message of a chat, as the list of chats tells it.
+pub(crate) struct Top {
+    pub(crate) peer: Peer,
+    pub(crate) id: i32,
+    pub(crate) date: i32,
+    pub(crate) pinned: bool,
+    /// Of channels alone.
+    pub(crate) pts: Option<i32>,
+}
+
+/// A page of the list of chats (`messages.getDialogs`), by where it begins.
+pub(crate) struct DialogPage {
+    offset_id: i32,
+    offset_date: i32,
+    offset_peer: enums::InputPeer,
+    number: usize,
+}
+
+impl Default for DialogPage {
+    fn default() -> Self {
+        Self { offset_id: 0, offset_date: 0, offset_peer: enums::InputPeer::Empty, number: 0 }
+    }
+}
+
+impl DialogPage {
+    /// Its chats, newest first, and the next page.
+    pub(crate) async fn fetch(&self, calls: &Calls, seen: &mut Seen) -> Result<(Vec<Top>, Option<Self>), CallError> {
+        let request = functions::messages::GetDialogs {
+            exclude_pinned: self.number > 0,
+            folder_id: None,
+            offset_date: self.offset_date,
+            offset_id: self.offset_id,
+            offset_peer: self.offset_peer.clone(),
+            limit: PAGE,
+            hash: 0,
+        };
         let (dialogs, tops, complete) = match calls.invoke(&request).await? {
             enums::messages::Dialogs::Dialogs(page) => {
                 seen.extend(page.users, page.chats);
@@ -97,47 +150,55 @@ async fn chats_with_news(calls: &Calls, known: &Known, floor: Floor, seen: &mut 
                 seen.extend(page.users, page.chats);
                 (page.dialogs, page.messages, false)
             }
-            enums::messages::Dialogs::NotModified(_) => break,
+            enums::messages::Dialogs::NotModified(_) => return Ok((Vec::new(), None)),
         };
-        let mut last = None;
-        let mut below = false;
-        for dialog in &dialogs {
-            let enums::Dialog::Dialog(dialog) = dialog else { continue };
-            let chat = chat_id(&dialog.peer);
-            let top = tops.iter().find(|message| message_chat(message) == Some(chat) && message.id() == dialog.top_message);
-            let Some(top) = top else { continue };
-            let (id, date) = message_id_and_date(top);
-            // Dialogs come newest first, but the pinned ones before all others; channels number their messages by themselves.
-            let by_date = date >= floor.date.saturating_sub(DATE_SLACK);
-            below = !dialog.pinned && !by_date;
-            if let Some(peer) = seen.peer(chat) {
-                last = Some((id, date, input_peer(&peer)));
-                let new = floor.is_above(top) && chat.kind() != ChatKind::Channel && known.takes(chat, seen);
-                if new && chats.iter().all(|other| other.chat != chat) {
-                    chats.push(peer);
-                }
-            }
-        }
-        let Some((id, date, peer)) = last.filter(|_| !complete && !below) else { break };
-        (request.offset_id, request.offset_date, request.offset_peer) = (id, date, peer);
-        request.exclude_pinned = true;
+        let found: Vec<Top> = dialogs
+            .iter()
+            .filter_map(|dialog| {
+                let enums::Dialog::Dialog(dialog) = dialog else { return None };
+                let chat = chat_id(&dialog.peer);
+                let top = tops.iter().find(|top| message_chat(top) == Some(chat) && top.id() == dialog.top_message)?;
+                let (id, date) = message_id_and_date(top);
+                Some(Top { peer: seen.peer(chat)?, id, date, pinned: dialog.pinned, pts: dialog.pts })
+            })
+            .collect();
+        let number = self.number + 1;
+        let next = found.last().filter(|_| !complete && number < MAX_DIALOG_PAGES).map(|last| Self {
+            offset_id: last.id,
+            offset_date: last.date,
+            offset_peer: input_peer(&last.peer),
+            number,
+        });
+        Ok((found, next))
     }
-    Ok(chats)
 }
 
-/// A chat's messages above the floor, newest first.
-async fn history(calls: &Calls, peer: &Peer, floor: Floor, found: &mut Found) -> Result<(), CallError> {
-    let mut request = functions::messages::GetHistory {
-        peer: input_peer(peer),
-        offset_id: 0,
-        offset_date: 0,
-        add_offset: 0,
-        limit: PAGE,
-        max_id: 0,
-        min_id: floor.id.unwrap_or(0),
-        hash: 0,
-    };
-    for _ in 0..MAX_HISTORY_PAGES {
+/// A page of a chat's history (`messages.getHistory`), by where it begins.
+pub(crate) struct HistoryPage {
+    peer: Peer,
+    floor: Floor,
+    offset_id: i32,
+    number: usize,
+}
+
+impl HistoryPage {
+    /// The newest one.
+    pub(crate) fn new(peer: Peer, floor: Floor) -> Self {
+        Self { peer, floor, offset_id: 0, number: 0 }
+    }
+
+    /// Takes its messages that are above the floor, newest first; the next page.
+    pub(crate) async fn fetch(&self, calls: &Calls, found: &mut Found) -> Result<Option<Self>, CallError> {
+        let request = functions::messages::GetHistory {
+            peer: input_peer(&self.peer),
+            offset_id: self.offset_id,
+            offset_date: 0,
+            add_offset: 0,
+            limit: PAGE,
+            max_id: 0,
+            min_id: self.floor.id.unwrap_or(0),
+            hash: 0,
+        };
         let messages = match calls.invoke(&request).await? {
             enums::messages::Messages::Messages(page) => {
                 found.seen.extend(page.users, page.chats);
@@ -151,16 +212,19 @@ async fn history(calls: &Calls, peer: &Peer, floor: Floor, found: &mut Found) ->
                 found.seen.extend(page.users, page.chats);
                 page.messages
             }
-            enums::messages::Messages::NotModified(_) => break,
+            enums::messages::Messages::NotModified(_) => return Ok(None),
         };
         let count = messages.len();
-        let Some(oldest) = messages.iter().map(enums::Message::id).min() else { break };
-        found.messages.extend(messages.into_iter().filter(|message| floor.is_above(message)));
+        let Some(oldest) = messages.iter().map(enums::Message::id).min() else { return Ok(None) };
+        found.messages.extend(messages.into_iter().filter(|message| {
+            let (id, date) = message_id_and_date(message);
+            self.floor.is_below(id, date)
+        }));
         let reached = found.messages.last().is_none_or(|message| message.id() != oldest);
-        if reached || count < PAGE as usize {
-            break;
+        let number = self.number + 1;
+        if reached || count < PAGE as usize || number >= MAX_HISTORY_PAGES {
+            return Ok(None);
         }
-        request.offset_id = oldest;
+        Ok(Some(Self { peer: self.peer.clone(), floor: self.floor, offset_id: oldest, number }))
     }
-    Ok(())
 }

@@ -19,6 +19,7 @@ struct Entry {
 
 /// Peers by marked id.
 pub(crate) struct Known {
+    /// 0 where it is not known yet.
     self_chat: ChatId,
     accepts: AcceptsNow,
     entries: HashMap<ChatId, Entry>,
@@ -27,9 +28,19 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(self_id: TelegramUserId, peers: Vec<Peer>, accepts: AcceptsNow) -> Self {
+    pub(crate) fn new(self_id: Option<TelegramUserId>, peers: Vec<Peer>, accepts: AcceptsNow) -> Self {
         let entries = peers.iter().map(|peer| (peer.chat, entry(peer))).collect();
-        Self { self_chat: ChatId::user(self_id.0), accepts, entries, uncommitted: Vec::new() }
+        Self { self_chat: ChatId::user(self_id.map_or(0, |id| id.0)), accepts, entries, uncommitted: Vec::new() }
+    }
+
+    /// Whether it is known whose account this is.
+    pub(crate) fn knows_itself(&self) -> bool {
+        self.self_chat.0 != 0
+    }
+
+    /// This is whose account it is.
+    pub(crate) fn is_user(&mut self, id: TelegramUserId) {
+        self.self_chat = ChatId::user(id.0);
     }
 
     pub(crate) fn self_chat(&self) -> ChatId {
@@ -161,7 +172,7 @@ mod tests {
 
     fn known(peers: Vec<Peer>) -> Known {
         let accepts = Accepts { private: true, groups: true, channels: false };
-        Known::new(TelegramUserId(1), peers, Arc::new(move || accepts))
+        Known::new(Some(TelegramUserId(1)), peers, Arc::new(move || accepts))
     }
 
     #[test]

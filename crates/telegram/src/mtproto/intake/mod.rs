@@ -2,6 +2,7 @@
 //! difference every message carries the final pts, so the unit that may be committed is the whole batch.
 
 mod backfill;
+mod beginning;
 mod filter;
 mod hearing;
 mod known;
@@ -10,8 +11,11 @@ use super::backoff::Backoff;
 use super::calls::Calls;
 use super::connection::Fed;
 use super::messages::incoming;
+use super::peers::self_user;
 use super::shared::LinkStatus;
 use backfill::{Floor, Found};
+use beginning::Beginning;
+pub use beginning::Floors;
 use grammers_session::types::{ChannelState, UpdatesState};
 use grammers_session::updates::{MessageBoxes, PrematureEndReason, UpdatesLike};
 use grammers_tl_types::{enums, functions, types};
@@ -61,30 +65,39 @@ pub struct Intake {
     last_common: Option<i32>,
     /// Highest message id seen, by bare channel id.
     last_in_channel: HashMap<i64, i32>,
+    /// What is asked once at first: of an account without a state, or with dialogs whose people it never met.
+    beginning: Option<Beginning>,
+    floors: Floors,
+    strangers: Vec<ChatId>,
     pauses: Backoff,
     hearing: Hearing,
 }
 
+/// What the intake begins with.
+pub(crate) struct Start {
+    pub(crate) state: UpdateState,
+    pub(crate) last_message: Option<TelegramMessageId>,
+    pub(crate) floors: Floors,
+    pub(crate) strangers: Vec<ChatId>,
+}
+
 impl Intake {
-    pub(crate) fn new(
-        calls: Calls,
-        feed: mpsc::Receiver<Fed>,
-        known: Known,
-        state: UpdateState,
-        last_message: Option<TelegramMessageId>,
-    ) -> Self {
+    pub(crate) fn new(calls: Calls, feed: mpsc::Receiver<Fed>, known: Known, start: Start) -> Self {
         let timings = &calls.0.network.timings;
         let pauses = Backoff::new(timings.backoff_min, timings.backoff_max);
         Self {
             calls,
             feed,
             known,
-            boxes: load(&state),
-            state,
+            boxes: load(&start.state),
+            state: start.state,
             flush_at: None,
             ready: VecDeque::new(),
-            last_common: last_message.map(|id| id.0),
+            last_common: start.last_message.map(|id| id.0),
             last_in_channel: HashMap::new(),
+            beginning: None,
+            floors: start.floors,
+            strangers: start.strangers,
             pauses,
             hearing: Hearing::default(),
         }
@@ -111,6 +124,7 @@ impl Intake {
     /// The last batch is committed.
     pub fn committed(&mut self) {
         self.known.committed();
+        self.strangers.retain(|chat| !self.known.is_met(*chat));
     }
 
     /// The last batch was not committed: everything since `state`, the one that is stored, will come again.
@@ -120,12 +134,27 @@ impl Intake {
         self.flush_at = None;
         self.boxes = load(&state);
         self.state = state;
+        self.beginning = None;
     }
 
     /// One question to Telegram, or one update from it.
     async fn step(&mut self, deadline: Instant) -> Result<(), Stop> {
+        if !self.known.knows_itself() {
+            return self.introduce_itself().await;
+        }
+        if let Some(beginning) = &mut self.beginning {
+            if beginning.step(&self.calls, &self.known).await? {
+                self.begun();
+            }
+            return Ok(());
+        }
         if self.boxes.is_empty() {
             return self.begin().await;
+        }
+        let strangers = beginning::strangers(&self.strangers, &self.known);
+        if !strangers.is_empty() {
+            self.beginning = Some(Beginning::of_strangers(strangers));
+            return Ok(());
         }
         if let Some(request) = self.boxes.get_difference() {
             return self.difference(request).await;
@@ -178,14 +207,46 @@ impl Intake {
         }
     }
 
-    /// An account without a state: it begins now.
+    /// Asks who the account is: an old system need not have written that down.
+    async fn introduce_itself(&mut self) -> Result<(), Stop> {
+        let request = functions::users::GetUsers { id: vec![enums::InputUser::UserSelf] };
+        let users = self.calls.invoke(&request).await?;
+        let Some(user) = users.first().and_then(self_user) else {
+            return Err(Stop::Call(CallError::Lost("no answer to who we are".into())));
+        };
+        self.known.is_user(user.id);
+        self.ready.push_back(Batch { owner: Some(user), ..Batch::default() });
+        Ok(())
+    }
+
+    /// An account without a state begins where Telegram is now, and looks back from there to what is stored.
     async fn begin(&mut self) -> Result<(), Stop> {
         let state = self.calls.invoke(&functions::updates::GetState {}).await?;
         self.calls.0.probe_answered(&state);
         let enums::updates::State::State(state) = state;
-        self.boxes.set_state(state);
-        self.flush();
+        let strangers = beginning::strangers(&self.strangers, &self.known);
+        self.beginning = Some(Beginning::from_floors(state, self.floors.clone(), strangers));
         Ok(())
+    }
+
+    /// The beginning is over. All that it brought is one batch: what was stored of it before a crash would hide the rest from the next beginning.
+    fn begun(&mut self) {
+        let Some(begun) = self.beginning.take().map(Beginning::finish) else { return };
+        if let Some(state) = begun.state {
+            self.boxes.set_state(state);
+        }
+        for (channel, pts) in begun.channels {
+            self.boxes.try_set_channel_state(channel, pts);
+        }
+        let (messages, mut peers) = self.accepted(begun.found.messages.into_iter(), &begun.found.seen);
+        for peer in begun.introduced {
+            if self.known.learn(&peer) {
+                peers.push(peer);
+            }
+        }
+        self.flush_at = None;
+        let state = self.moved();
+        self.ready.push_back(Batch { messages, peers, state, owner: None });
     }
 
     fn take(&mut self, update: UpdatesLike) {
@@ -321,7 +382,7 @@ impl Intake {
         if !messages.is_empty() || !peers.is_empty() {
             self.flush_at = None;
             let state = self.moved();
-            self.ready.push_back(Batch { messages, peers, state });
+            self.ready.push_back(Batch { messages, peers, state, owner: None });
         } else if self.flush_at.is_none() && session_state(&self.boxes) != self.state {
             self.flush_at = Some(Instant::now() + self.calls.0.network.timings.idle_state);
         }
@@ -333,11 +394,11 @@ impl Intake {
         self.flush_at = None;
         while messages.len() > CHUNK {
             let rest = messages.split_off(CHUNK);
-            self.ready.push_back(Batch { messages, peers: std::mem::take(&mut peers), state: None });
+            self.ready.push_back(Batch { messages, peers: std::mem::take(&mut peers), ..Batch::default() });
             messages = rest;
         }
         let state = self.moved();
-        self.ready.push_back(Batch { messages, peers, state });
+        self.ready.push_back(Batch { messages, peers, state, owner: None });
     }
 
     /// The accepted messages in order, by chat and id, and those of their peers who are new.
