@@ -135,6 +135,7 @@ impl Stack {
         if let Some(proxy) = setup.proxy {
             environment.push(("TELEGRAM_PROXY".into(), proxy));
         }
+        environment.extend(setup.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if let Some(url) = setup.redis {
             environment.push(("REDIS_URL".into(), url));
         }
