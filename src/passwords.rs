@@ -20,6 +20,13 @@ pub fn hash(password: &Secret<String>) -> String {
     argon2id(password.expose().as_bytes())
 }
 
+/// A bcrypt hash, which the old system can read. It looks at the first 72 bytes.
+pub fn hash_for_the_old_system(password: &Secret<String>) -> String {
+    let hash = bcrypt::hash(password.expose(), bcrypt::DEFAULT_COST).expect("the default cost is valid");
+    debug_assert!(hash.starts_with("$2b$"));
+    hash
+}
+
 fn argon2id(password: &[u8]) -> String {
     let mut salt = [0u8; 16];
     getrandom::fill(&mut salt).expect("the system has randomness");
@@ -43,8 +50,8 @@ pub fn verify(password: &Secret<String>, hash: Option<&str>) -> bool {
     }
 }
 
-/// True for a hash of the old system's kind, which a right password lets us replace.
-pub fn is_outdated(hash: &str) -> bool {
+/// True for a hash of the old system's kind.
+pub fn is_of_the_old_system(hash: &str) -> bool {
     hash.starts_with("$2")
 }
 

@@ -28,7 +28,10 @@ pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
 /// How many tasks wait, and how many are dead.
 async fn ask(url: &Secret<String>) -> io::Result<(u64, u64)> {
     let client = redis::Client::open(url.expose().as_str()).map_err(io::Error::other)?;
-    let mut connection = client.get_multiplexed_async_connection().await.map_err(io::Error::other)?;
+    // Our own patience counts.
+    let patient = redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    let connected = client.get_multiplexed_async_connection_with_config(&patient).await;
+    let mut connection = connected.map_err(io::Error::other)?;
     let lengths = redis::pipe().llen(TASKS).llen(DEAD).query_async(&mut connection).await;
     lengths.map_err(io::Error::other)
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use tuberry_domain::Secret;
-use tuberry_storage::{Error, portal_sessions, users};
+use tuberry_storage::{Error, portal_sessions};
 
 /// Shortest new password, in characters.
 const SHORTEST: usize = 10;
@@ -57,12 +57,7 @@ async fn try_change(state: &AppState, visitor: &Visitor, change: Change) -> Resu
         }
         Err(Refused::Storage(error)) => return Err(error),
     };
-    let _turn = state.attempts.turn().await;
-    let new = change.new;
-    let Ok(hash) = tokio::task::spawn_blocking(move || passwords::hash(&new)).await else {
-        return Ok(Some(visitor.text("outage")));
-    };
-    users::set_password(state.store.pool(), user, &Secret::new(hash)).await?;
+    credentials::change(&state.store, &state.attempts, &visitor.signed_in.email, change.new).await?;
     portal_sessions::end_others(&state.store, user, &visitor.session.id()).await?;
     tracing::info!(user = user.0, "password changed");
     Ok(None)

@@ -2,6 +2,7 @@
 
 use super::{Answer, App};
 use serde_json::json;
+use tuberry::credentials::{self, Attempts};
 use tuberry::passwords;
 use tuberry_domain::Secret;
 use tuberry_storage::users::Role;
@@ -31,6 +32,25 @@ async fn a_right_password_gives_a_token_that_works() {
             sign_in(&app, "nobody@example.org", "x").await.problem(401)
         );
     }
+}
+
+#[tokio::test]
+async fn a_hash_of_the_old_system_stays_until_that_does_not_come_back() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
+    let (id, email) = app.user(Role::Owner, Some(owner.client), &bcrypt).await;
+    let hash = async || app.value(&format!("select hashed_password from users where id = {id}")).await.unwrap();
+    sign_in(&app, &email, "correct horse").await.ok(200);
+    assert_eq!(hash().await, bcrypt);
+    let (store, attempts) = (&app.database.store, Attempts::default());
+    credentials::change(store, &attempts, &email, Secret::new("battery staple".into())).await.unwrap();
+    assert!(hash().await.starts_with("$2b$") && hash().await != bcrypt);
+    app.execute("update personal_telegram_moving set finished_at = now()").await;
+    sign_in(&app, &email, "correct horse").await.problem(401);
+    sign_in(&app, &email, "battery staple").await.ok(200);
+    assert!(hash().await.starts_with("$argon2id$"));
+    sign_in(&app, &email, "battery staple").await.ok(200);
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn whatever_breaks_is_found_and_the_rest_is_looked_at_all_the_same() {
     assert!(well);
     found(&findings, "redis", "ok", "0 tasks wait");
     let (_, findings) = doctor(&stack, &[("REDIS_URL", &url("geheim"))]).await;
-    let finding = found(&findings, "redis", "wrong", "WRONGPASS");
+    let finding = found(&findings, "redis", "wrong", "authentication failed");
     assert!(!finding.to_string().contains("geheim"));
     redis.kill().await;
     let (_, findings) = doctor(&stack, &[("REDIS_URL", &url("das%40Wort"))]).await;

@@ -29,6 +29,12 @@ pub enum Refused {
     Migration(#[from] sqlx::migrate::MigrateError),
 }
 
+/// Whether the old system does not come back (`tuberry migrate --finish`).
+pub async fn is_finished(pool: &sqlx::PgPool) -> crate::Result<bool> {
+    let finished = sqlx::query_scalar!(r#"select finished_at is not null as "finished!" from personal_telegram_moving"#);
+    Ok(finished.fetch_one(pool).await?)
+}
+
 /// True for what another attempt may cure: somebody held a lock for longer than we wait for one.
 pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
