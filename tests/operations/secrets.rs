@@ -1,12 +1,14 @@
 //! Nothing that the product writes tells a secret: a whole working day with recognisable ones, then a search through everything that was written.
 
-use crate::support::{Process, Setup, Stack, free_port, run, wait_until};
+use crate::support::{Collector, Process, RedisServer, Setup, Stack, free_port, run, wait_until};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use futures::StreamExt;
 use nix::sys::signal::Signal;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -140,10 +142,27 @@ async fn refusals(stack: &Stack, login: &str, account: i64) -> Vec<(String, Stri
     refused
 }
 
+/// What comes over the channel of events, from now on.
+async fn events(redis: &RedisServer) -> Arc<Mutex<Vec<String>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut subscription = redis.client().get_async_pubsub().await.unwrap();
+    subscription.subscribe("tuberry:personal:events").await.unwrap();
+    let ear = heard.clone();
+    tokio::spawn(async move {
+        while let Some(event) = subscription.on_message().next().await {
+            ear.lock().unwrap().push(event.get_payload::<String>().unwrap());
+        }
+    });
+    heard
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_told_by_anything_that_is_written() {
     let worker_port = free_port();
+    let (redis, collector) = (RedisServer::start().await, Collector::start().await);
+    let events = events(&redis).await;
     let environment = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
         ("PERSONAL_TELEGRAM_SESSION_SECRET", SESSION_SECRET.to_owned()),
         ("PERSONAL_TELEGRAM_SESSION_SECRET_PREVIOUS", FORMER_SECRET.to_owned()),
         ("PERSONAL_TELEGRAM_API_ID", "4242".to_owned()),
@@ -156,7 +175,7 @@ async fn no_secret_is_told_by_anything_that_is_written() {
                 .to_owned(),
         ),
     ];
-    let stack = Stack::start(Setup { updates: "webhook", environment, ..Setup::default() }).await;
+    let stack = Stack::start(Setup { updates: "webhook", environment, redis: Some(redis.url()), ..Setup::default() }).await;
     let mut hoard = Hoard::default();
     for (what, text) in [
         ("APP_SECRET", crate::support::stack::APP_SECRET),
@@ -233,6 +252,11 @@ async fn no_secret_is_told_by_anything_that_is_written() {
         (failed > 0).then_some(())
     })
     .await;
+    // An element of the old backend that cannot be read. (Its dead letter holds it as it came.)
+    let broken = json!({ "type": "whatever", "payload": { "text": FROM_OPERATOR } }).to_string();
+    redis.ask::<i64>(&["RPUSH", "tuberry:personal:tasks", &broken]).await;
+    wait_until(SOON, "a dead letter", async || (redis.ask::<i64>(&["LLEN", "tuberry:personal:dead"]).await == 1).then_some(()))
+        .await;
     let mut written = refusals(&stack, &login, account).await;
     let proxy = json!({ "url": format!("socks5://anna:{PROXY_PASSWORD}@127.0.0.1:1") }).to_string();
     let (status, answer) =
@@ -281,7 +305,7 @@ async fn no_secret_is_told_by_anything_that_is_written() {
     // Commands, with a database and a Redis that cannot be reached.
     let nowhere = format!("postgresql://tuberry:{DATABASE_PASSWORD}@127.0.0.1:1/tuberry");
     let no_url = format!("mysql://tuberry:{DATABASE_PASSWORD}@127.0.0.1:1/tuberry");
-    let redis = format!("redis://:{REDIS_PASSWORD}@127.0.0.1:1/0");
+    let no_redis = format!("redis://:{REDIS_PASSWORD}@127.0.0.1:1/0");
     let own_proxy = format!("socks5://anna:{PROXY_PASSWORD}@127.0.0.1:1");
     let broken_proxy = format!("http://anna:{PROXY_PASSWORD}@127.0.0.1:1");
     for arguments in [
@@ -290,11 +314,12 @@ async fn no_secret_is_told_by_anything_that_is_written() {
         &["doctor"],
         &["doctor", "--json"],
         &["migrate"],
+        &["session", "list"],
         &["health", "worker", "--ready"],
     ] {
         for differences in [
             &[][..],
-            &[("DATABASE_URL", nowhere.as_str()), ("REDIS_URL", &redis), ("TELEGRAM_PROXY", &own_proxy)],
+            &[("DATABASE_URL", nowhere.as_str()), ("REDIS_URL", &no_redis), ("TELEGRAM_PROXY", &own_proxy)],
             &[("DATABASE_URL", no_url.as_str()), ("TELEGRAM_PROXY", &broken_proxy)],
         ] {
             if arguments[0] == "migrate" && differences.is_empty() {
@@ -321,6 +346,13 @@ async fn no_secret_is_told_by_anything_that_is_written() {
         assert!(process.wait().await.success(), "{}", process.output());
         written.push(("a log".to_owned(), process.output()));
     }
+
+    let spans = collector.spans();
+    assert!(spans.iter().any(|span| span.name == "job.send-reply"), "{} spans", spans.len());
+    written.push(("traces".to_owned(), format!("{spans:?}")));
+    let events = events.lock().unwrap().clone();
+    assert!(events.len() > 3, "{events:?}");
+    written.push(("events".to_owned(), events.join("\n")));
 
     // That it was a day worth searching, and that the search finds what is there.
     let logs: usize = written.iter().filter(|(place, _)| place == "a log").map(|(_, text)| text.lines().count()).sum();
