@@ -5,8 +5,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue};
 use tokio::time::timeout;
 
-const TASKS: &str = "tuberry:personal:tasks";
-const DEAD: &str = "tuberry:personal:dead";
+/// The list of elements that wait.
+pub const TASKS: &str = "tuberry:personal:tasks";
+/// The list of those that could not be carried out.
+pub const DEAD: &str = "tuberry:personal:dead";
 /// Holds the token of the session that may take.
 const HOLDER: &str = "tuberry:personal:holder";
 const PROCESSING: &str = "tuberry:personal:processing:";

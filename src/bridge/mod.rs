@@ -8,6 +8,7 @@ mod lists;
 
 pub use consumer::Bridge;
 pub use events::Publisher;
+pub use lists::{DEAD, TASKS};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client};

@@ -1,13 +1,11 @@
 //! Redis, where an existing Tuberry's tasks wait.
 
 use super::{Finding, Patient, in_time};
+use crate::bridge::{DEAD, TASKS};
 use std::io;
 use tuberry_domain::Secret;
 
 const CHECK: &str = "redis";
-/// The lists of tasks that wait, and of those that nobody could read.
-const TASKS: &str = "tuberry:personal:tasks";
-const DEAD: &str = "tuberry:personal:dead";
 
 pub(super) async fn look(patient: &Patient) -> Vec<Finding> {
     let Some(url) = &patient.redis_url else {

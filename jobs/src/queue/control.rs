@@ -1,6 +1,7 @@
 //! What people and other jobs do to jobs: cancel, retry, run now, delete, pause. What a person does leaves an audit row in the same
 //! transaction.
 
+use super::engine::LOOK;
 use super::pages::Filter;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -188,7 +189,7 @@ pub async fn pause(tx: &mut Tx, hand: Hand, kind: &str) -> Result<bool> {
 pub async fn resume(tx: &mut Tx, hand: Hand, kind: &str) -> Result<bool> {
     let resumed = sqlx::query!("delete from queue.paused_kinds where kind = $1", kind);
     let changed = resumed.execute(tx.conn()).await?.rows_affected() == 1;
-    tx.wake_after_commit("*\t0");
+    tx.wake_after_commit(LOOK);
     audit(tx, hand, "resume", None, serde_json::json!({ "kind": kind }), i64::from(changed)).await?;
     Ok(changed)
 }

@@ -31,7 +31,7 @@ const CROWD: usize = 64;
 /// statement and no commit of its own.
 const LONGEST_REST: Duration = Duration::from_millis(20);
 /// The wake-up that makes every process look for what nobody told.
-const LOOK: &str = "*\t0";
+pub(super) const LOOK: &str = "*\t0";
 /// How long a stop tries to write the last outcomes.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -209,7 +209,9 @@ impl Engine {
     fn hear(&mut self, message: Message) {
         match message {
             Message::Ended(outcome) => self.outcomes.push_back(outcome),
-            Message::WakeUp(wake_up) => drop(self.wake(&wake_up, true)),
+            Message::WakeUp(wake_up) => {
+                self.wake(&wake_up, true);
+            }
             Message::Found(wake_ups) => {
                 for wake_up in wake_ups {
                     if !self.wake(&wake_up, false) {
