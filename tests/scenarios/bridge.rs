@@ -99,6 +99,41 @@ async fn elements_are_carried_out_once_or_refused_with_a_reason() {
     stack.stop_processes().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_message_is_marked_and_not_sent_again_when_the_updates_come_to_us() {
+    let redis = RedisServer::start().await;
+    let mut stack = Stack::start(Setup { redis: Some(redis.url()), updates: "off", ..Setup::default() }).await;
+    let anna = stack.person("Анна").await;
+    let account = stack.connect(anna).await;
+    let talk = Talk::begin(&stack, (anna, account), "Иван").await;
+    // The old backend was told of it, stored and queued it; its answer to Telegram was lost. Then it did the same again.
+    let topic = stack.topic("Иван").await;
+    let asked = stack.answer(&topic, "один раз").await;
+    let (first, second) = (talk.message(&stack, "один раз").await, talk.message(&stack, "ещё раз").await);
+    sqlx::query("update messages set source_message_id = $1 where id = any($2)")
+        .bind(asked.to_string())
+        .bind([first, second])
+        .execute(stack.store().pool())
+        .await
+        .unwrap();
+    for (message, text) in [(first, "один раз"), (second, "ещё раз")] {
+        push(&redis, &element(&talk.payload(message, text))).await;
+    }
+    becomes(&stack, second, "delivered").await;
+    wait_until(PATIENCE, "a mark at the operator's message", async || {
+        let topic = stack.topic("Иван").await;
+        let message = topic["messages"].as_array()?.iter().find(|message| message["id"] == asked)?;
+        message["reactions"].to_string().contains('👍').then_some(())
+    })
+    .await;
+
+    stack.stop_processes().await;
+    stack.start_processes("webhook").await;
+    stack.answer(&topic, "после").await;
+    talk.received(&stack, &["один раз", "ещё раз", "после"]).await;
+    stack.stop_processes().await;
+}
+
 /// Elements of every sort that is refused, with the reason, and the message that fails.
 async fn refusals(stack: &Stack, talk: &Talk) -> Vec<(String, &'static str, Option<i32>)> {
     let other = foreign_dialog(stack, talk.dialog).await;

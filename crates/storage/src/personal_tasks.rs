@@ -143,6 +143,7 @@ pub async fn accept(tx: &mut Tx, accepted: &[Accepted]) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
+    link_operators_messages(tx, &ids).await?;
     let (mut messages, mut parts, mut random_ids) = (vec![], vec![], vec![]);
     for one in accepted {
         for (part, random_id) in (0..).zip(&one.random_ids) {
@@ -156,6 +157,23 @@ pub async fn accept(tx: &mut Tx, accepted: &[Accepted]) -> Result<()> {
         &messages,
         &parts,
         &random_ids
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Links these replies to the operator's messages that they came from, where the producer has stored the number: reactions go there, and the same
+/// message is known if Telegram delivers it to us, too. The second of two under one number is sent, but not linked.
+async fn link_operators_messages(tx: &mut Tx, messages: &[i32]) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_messages o set bot_message_id = n.number
+           from (select distinct on (m.dialog_id, m.source_message_id) m.id, m.dialog_id, m.source_message_id::bigint as number
+                   from messages m where m.id = any($1) and m.source_message_id ~ '^[1-9][0-9]{0,17}$'
+                  order by m.dialog_id, m.source_message_id, m.id) n
+          where o.message_id = n.id and o.bot_message_id is null
+            and not exists (select 1 from personal_telegram_messages k where k.dialog_id = n.dialog_id and k.bot_message_id = n.number and not k.incoming)",
+        messages
     )
     .execute(tx.conn())
     .await?;
@@ -182,6 +200,7 @@ pub async fn fail(tx: &mut Tx, message: MessageId, text: &str, reason: &str) -> 
     .fetch_optional(tx.conn())
     .await?;
     if let Some(row) = &failed {
+        link_operators_messages(tx, &[message.0]).await?;
         tx.tell_after_commit(StatusEvent::Message {
             account_id: AccountId(row.account_id),
             dialog_id: DialogId(row.dialog_id),
