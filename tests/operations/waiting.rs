@@ -9,6 +9,20 @@ use telegram_simulator::{Options, Simulator};
 const SOON: Duration = Duration::from_secs(60);
 const WAITING: &str = "cannot be reached, waiting for it";
 
+/// A port where connections end at once, as at a proxy without a server behind it.
+async fn closing(port: u16) -> tokio::task::JoinHandle<()> {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is still free");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut begun = [0; 8];
+                // What was sent is read, or the end would be a reset.
+                drop(tokio::io::AsyncReadExt::read_exact(&mut client, &mut begun).await);
+            });
+        }
+    })
+}
+
 /// A port that leads to `target` from now on.
 async fn open(port: u16, target: SocketAddr) {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is still free");
@@ -42,6 +56,7 @@ async fn processes_wait_for_the_database_and_for_telegram() {
         ("TELEGRAM_SIMULATOR", &telegram),
         ("LISTEN", &listen),
     ];
+    let closed = closing(database_port).await;
     let (api, worker) = (Process::tuberry(&["api"], &environment).await, Process::tuberry(&["worker"], &environment).await);
     says(&api, WAITING).await;
     says(&worker, WAITING).await;
@@ -51,6 +66,8 @@ async fn processes_wait_for_the_database_and_for_telegram() {
     impatient.signal(Signal::SIGTERM);
     assert!(impatient.wait().await.success(), "{}", impatient.output());
 
+    closed.abort();
+    drop(closed.await);
     open(database_port, SocketAddr::from((Ipv4Addr::LOCALHOST, cluster.embedded.port()))).await;
     let health = || run(&["health", "api", "--ready"], &environment, "");
     wait_until(SOON, "an API that is ready", async || health().await.success.then_some(())).await;

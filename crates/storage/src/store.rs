@@ -33,6 +33,8 @@ impl Error {
         let Self::Database(error) = self else { return false };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            // The connection ended before the first answer, as behind a proxy: the driver takes the end for a zero byte.
+            sqlx::Error::Protocol(text) => text.contains("SSLRequest: 0x00"),
             // Starting, stopping, or without a free connection.
             sqlx::Error::Database(error) => {
                 matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001" | "08004"))
