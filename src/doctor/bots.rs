@@ -128,11 +128,20 @@ fn webhook(check: &str, patient: &Patient, bot: &CheckedBot, info: &WebhookInfo)
     {
         let at = DateTime::from_timestamp(*date, 0).unwrap_or_default().format("%F %T UTC");
         let says = format!("Telegram could not deliver an update at {at}: {message}");
-        findings.push(Finding::wrong(check, says, "see whether WEBHOOK_BASE_URL leads to `tuberry api` from outside"));
+        let mend = match settings.bot_updates {
+            BotUpdates::Off => "see whether the old backend can be reached from outside",
+            _ => "see whether WEBHOOK_BASE_URL leads to `tuberry api` from outside",
+        };
+        findings.push(Finding::wrong(check, says, mend));
     }
     if info.pending > MANY_UPDATES {
         let says = format!("{} updates wait at Telegram", info.pending);
-        findings.push(Finding::wrong(check, says, "see whether `tuberry api` (webhook) or a worker (polling) runs"));
+        let mend = match settings.bot_updates {
+            BotUpdates::Off => "see whether the old backend runs",
+            BotUpdates::Webhook => "see whether `tuberry api` runs",
+            BotUpdates::Polling => "see whether a worker runs",
+        };
+        findings.push(Finding::wrong(check, says, mend));
     }
     findings
 }
