@@ -8,6 +8,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     cargo build --release --locked --bin tuberry && cp target/release/tuberry /tuberry
 
 FROM debian:bookworm-slim AS base
+# Authorities for a Redis that speaks TLS.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 # A fixed number, so that orchestrators can see that it is not root.
 RUN useradd --system --no-create-home --uid 10001 tuberry
 COPY --from=build /tuberry /usr/local/bin/tuberry

@@ -166,13 +166,21 @@ fn without_slash(url: &reqwest::Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// Takes Python's driver suffix off: `postgresql+asyncpg://…` → `postgresql://…`.
+/// Translates what Python's driver reads: `postgresql+asyncpg://…?ssl=require` → `postgresql://…?sslmode=require`.
 fn database_url(name: &'static str, value: String) -> Result<Secret<String>, Refused> {
     let (scheme, rest) = value.split_once("://").unwrap_or(("", ""));
     let scheme = scheme.split('+').next().unwrap_or_default();
     if !matches!(scheme, "postgres" | "postgresql") {
         return Err(Refused { name, reason: "expected a postgresql:// URL".into() });
     }
+    let rest = match rest.split_once('?') {
+        None => rest.to_owned(),
+        Some((place, query)) => {
+            let parameters =
+                query.split('&').map(|one| one.strip_prefix("ssl=").map_or(one.to_owned(), |mode| format!("sslmode={mode}")));
+            format!("{place}?{}", parameters.collect::<Vec<_>>().join("&"))
+        }
+    };
     Ok(Secret::new(format!("{scheme}://{rest}")))
 }
 
@@ -297,8 +305,9 @@ fn redis_client(environment: &Environment<'_>) -> Result<Option<redis::Client>, 
     // Its value may hold a password, and stays untold.
     let client = match environment.text("REDIS_URL") {
         None => None,
-        Some(url) if url.starts_with("rediss") => return Err(refused("TLS is not supported: put a tunnel before Redis")),
-        Some(url) => Some(redis::Client::open(url).map_err(|_| refused("expected a redis:// URL"))?),
+        // A fragment is where the library's URLs ask for no check of certificates.
+        Some(url) if url.contains('#') => return Err(refused("certificates are checked: a URL without #")),
+        Some(url) => Some(redis::Client::open(url).map_err(|_| refused("expected a redis:// or rediss:// URL"))?),
     };
     match environment.text("REDIS_BRIDGE").as_deref() {
         Some("off") => Ok(None),
@@ -497,9 +506,22 @@ mod tests {
         assert!(read(&[redis, ("REDIS_BRIDGE", "consume")]).unwrap().redis.is_some());
         assert!(read(&[redis, ("REDIS_BRIDGE", "off")]).unwrap().redis.is_none());
         assert!(!refused("REDIS_URL", "http://:geheim@redis").contains("geheim"));
-        refused("REDIS_URL", "rediss://redis");
+        assert!(read(&[("REDIS_URL", "rediss://redis:6380/0")]).unwrap().redis.is_some());
+        refused("REDIS_URL", "rediss://redis/#insecure");
         refused("REDIS_BRIDGE", "on");
         assert_eq!(read(&[("REDIS_BRIDGE", "consume")]).unwrap_err().0[0].name, "REDIS_URL");
+    }
+
+    #[test]
+    fn a_url_of_pythons_driver_keeps_what_it_says_of_tls() {
+        let url = |value| read(&[("DATABASE_URL", value)]).unwrap().database.url;
+        for (given, read) in [
+            ("postgresql+asyncpg://u:p@db/t?ssl=verify-full", "postgresql://u:p@db/t?sslmode=verify-full"),
+            ("postgres://db/t?application_name=ssl=1&ssl=require", "postgres://db/t?application_name=ssl=1&sslmode=require"),
+            ("postgres://db/t?sslmode=require", "postgres://db/t?sslmode=require"),
+        ] {
+            assert_eq!(url(given).expose(), read);
+        }
     }
 
     #[test]

@@ -63,6 +63,26 @@ async fn without_redis_customers_and_operators_go_on() {
     assert!(ended.success(), "{}", worker.output());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_may_speak_tls_and_has_to_prove_who_it_is() {
+    let redis = RedisServer::with_tls().await;
+    let trusted = vec![("SSL_CERT_FILE", redis.certificate())];
+    let stack = Stack::start(Setup { redis: Some(redis.tls_url()), environment: trusted, ..Setup::default() }).await;
+    let anna = stack.person("Анна").await;
+    let account = stack.connect(anna).await;
+    let talk = Talk::begin(&stack, (anna, account), "Иван").await;
+    let message = talk.send(&stack, &redis, "по TLS").await;
+    becomes(&stack, message, "delivered").await;
+    talk.received(&stack, &["по TLS"]).await;
+
+    // For who trusts another certificate it is a stranger.
+    let other = RedisServer::with_tls().await;
+    let stranger = stack.start_worker_with(&[("SSL_CERT_FILE".into(), other.certificate())]).await;
+    wait_until(PATIENCE, "a refusal", async || stranger.output().contains("invalid peer certificate").then_some(())).await;
+    stranger.signal(Signal::SIGTERM);
+    assert!(stranger.wait().await.success(), "{}", stranger.output());
+}
+
 /// A question and an answer pass.
 async fn converse(stack: &Stack, talk: &Talk, text: &str, shown: &mut Vec<String>, answers: &mut Vec<String>) {
     converse_without_answers(stack, talk, text, shown).await;

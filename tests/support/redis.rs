@@ -11,13 +11,15 @@ pub struct RedisServer {
     port: u16,
     folder: TempDir,
     process: Option<Process>,
+    /// Where it speaks TLS.
+    tls_port: Option<u16>,
 }
 
 impl RedisServer {
     /// A server that does not run yet.
     pub fn absent() -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder below target/tmp");
-        Self { port: free_port(), folder, process: None }
+        Self { port: free_port(), folder, process: None, tls_port: None }
     }
 
     /// A running server.
@@ -25,6 +27,44 @@ impl RedisServer {
         let mut server = Self::absent();
         server.go().await;
         server
+    }
+
+    /// A running server that speaks TLS, too, with a certificate that nobody signed.
+    pub async fn with_tls() -> Self {
+        let mut server = Self { tls_port: Some(free_port()), ..Self::absent() };
+        let (key, certificate) = (server.path("key.pem"), server.certificate());
+        let arguments = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=redis",
+        ];
+        let names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+        let files = ["-keyout", &key, "-out", &certificate];
+        let made = Process::start("openssl", &[&arguments[..], &names, &files].concat(), &[]).await;
+        assert!(made.wait().await.success(), "{}", made.output());
+        server.go().await;
+        server
+    }
+
+    /// The certificate of one that speaks TLS: a file in PEM.
+    pub fn certificate(&self) -> String {
+        self.path("certificate.pem")
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}/0", self.tls_port.expect("one that speaks TLS"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().expect("a path in UTF-8").to_owned()
     }
 
     pub fn url(&self) -> String {
@@ -37,8 +77,8 @@ impl RedisServer {
 
     /// Starts it, with what it had stored.
     pub async fn go(&mut self) {
-        let (port, folder) = (self.port.to_string(), self.folder.path().to_str().expect("a path in UTF-8").to_owned());
-        let arguments = [
+        let (port, folder) = (self.port.to_string(), self.path(""));
+        let mut arguments = vec![
             "--port",
             &port,
             "--bind",
@@ -52,6 +92,20 @@ impl RedisServer {
             "--save",
             "",
         ];
+        let tls = self.tls_port.map(|port| (port.to_string(), self.certificate(), self.path("key.pem")));
+        if let Some((port, certificate, key)) = &tls {
+            arguments.extend([
+                "--tls-port",
+                port,
+                "--tls-auth-clients",
+                "no",
+                "--tls-cert-file",
+                certificate,
+                "--tls-key-file",
+                key,
+            ]);
+            arguments.extend(["--tls-ca-cert-file", certificate]);
+        }
         self.process = Some(Process::start("redis-server", &arguments, &[]).await);
         wait_until(Duration::from_secs(30), "a Redis that answers", async || {
             self.try_ask::<String>(&["PING"]).await.ok().filter(|answer| answer == "PONG")
