@@ -32,6 +32,8 @@ requirements=scripts/requirements.txt
 venv_is_current() { [[ -x $venv/bin/python ]] && cmp -s "$requirements" "$venv/requirements.txt"; }
 if [[ ${1-} != demo ]]; then
   command -v redis-server >/dev/null || packages+=(redis-server)
+  # Makes the certificate of a Redis that speaks TLS.
+  command -v openssl >/dev/null || packages+=(openssl)
   # Poolers are detected: a test needs one.
   [[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || packages+=(pgbouncer)
   # The portal is tested in a real browser, and judged there by axe-core of npm.
