@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -16,7 +16,7 @@ use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
 use tuberry_domain::ports::{KeyClaims, Lease};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, Place, Proxy, SealError, Sealer, Secret};
+use tuberry_domain::{AccountId, Place, Proxy, SealError, Sealer, Secret, TelegramUserId};
 use tuberry_jobs::context::{proxy_place, session_place};
 use tuberry_jobs::meters::{self, Direction};
 use tuberry_jobs::{Backoff, Origin, account_ended, intake};
@@ -121,20 +121,26 @@ impl Connection {
             () = self.around.network.turn() => {}
         }
         // Boxed here and below: what runs now and then must not swell the task of an account that is idle nearly all the time.
-        let start = match Box::pin(self.load()).await {
+        let mut start = match Box::pin(self.load()).await {
             Ok(Some(start)) => start,
             Ok(None) => return End::Over,
             Err(end) => return end,
         };
+        // A session that has not been served before, from an old system or from elsewhere, has to show whose it is.
+        let expected = if start.state == UpdateState::default() { start.self_id.take() } else { None };
+        let shown = Notify::new();
+        if expected.is_none() {
+            shown.notify_one();
+        }
         let (link, mut intake) = AccountLink::open(self.around.network.clone(), start);
         self.around.links.add(self.account, link.calls(), self.lease.clone());
         let end = tokio::select! {
             biased;
             () = self.stop.cancelled() => End::Over,
             end = suspended(standing) => end,
-            end = self.follow(link.status()) => end,
+            end = async { shown.notified().await; self.follow(link.status()).await } => end,
             end = self.tell_trouble(link.trouble()) => end,
-            end = self.take_in(&mut intake) => end,
+            end = self.take_in(&mut intake, expected, &shown) => end,
         };
         self.around.links.remove(self.account);
         *lingers_until = link.close().await.max(*lingers_until);
@@ -243,8 +249,8 @@ impl Connection {
         }
     }
 
-    /// Takes batch after batch; each is one transaction.
-    async fn take_in(&self, intake: &mut Intake) -> End {
+    /// Takes batch after batch; each is one transaction. Says when the account has `shown` to be the `expected` one.
+    async fn take_in(&self, intake: &mut Intake, expected: Option<TelegramUserId>, shown: &Notify) -> End {
         let mut failures = 0;
         loop {
             let batch = match intake.next_batch().await {
@@ -252,6 +258,12 @@ impl Connection {
                 Err(IntakeError::Ended(problem)) => return End::Problem(problem),
                 Err(IntakeError::Closed) => return End::Trouble("the connection ended by itself".into(), None),
             };
+            if let (Some(expected), Some(owner)) = (expected, &batch.owner) {
+                if owner.id != expected {
+                    return End::Problem(AccountProblem::Stranger);
+                }
+                shown.notify_one();
+            }
             match Box::pin(self.store(&batch)).await {
                 Ok(()) => {
                     failures = 0;

@@ -12,6 +12,10 @@ const SENTENCES: &[(&str, &str)] = &[
         "Telegram closed the session because it was used twice: sign in again by QR code",
     ),
     ("Telegram заблокировал или удалил этот аккаунт", "Telegram has blocked or deleted this account"),
+    (
+        "Сеанс принадлежит другому пользователю Telegram: войдите снова по QR-коду",
+        "The session is another Telegram user’s: sign in again by QR code",
+    ),
     ("Сохранённый сеанс не читается: войдите снова по QR-коду", "The stored session cannot be read: sign in again by QR code"),
     // Accounts with trouble that passes.
     ("Telegram просит подождать: аккаунт продолжит работу {}", "Telegram asks for patience: the account goes on at {}"),
@@ -89,10 +93,10 @@ mod tests {
 
     #[test]
     fn all_that_accounts_say_is_known() {
-        use AccountProblem::{Deactivated, Duplicated, SignedOut, Unreadable};
+        use AccountProblem::{Deactivated, Duplicated, SignedOut, Stranger, Unreadable};
         use AccountTrouble::*;
         let now = DateTime::UNIX_EPOCH;
-        let problems = [SignedOut, Duplicated, Deactivated, Unreadable].map(|problem| problem.text().to_owned());
+        let problems = [SignedOut, Duplicated, Deactivated, Stranger, Unreadable].map(|problem| problem.text().to_owned());
         let troubles = [
             ReceivingWaits(now),
             SendingWaits(now),

@@ -99,6 +99,32 @@ async fn sessions_go_out_to_telethon_and_come_in_from_it_unless_a_worker_holds_t
     stack.write(ivan, anna, "по новому сеансу").await;
     mirrored(&stack, "Иван", &["💬 Иван: по новому сеансу"]).await;
     assert_eq!(stack.topics().await.len(), 1);
+
+    // A session of somebody else: nothing leaves in his name.
+    let worker = stack.workers.remove(0);
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.wait().await.success());
+    let boris = stack.person("Борис").await;
+    std::fs::write(&file, old_system(&["string", &old_system(&["connect", &base, &boris.0.to_string()]).await]).await).unwrap();
+    let (success, output) = session(&stack, &["import", &account, "--file", file.to_str().unwrap()], &[]).await;
+    assert!(success, "{output}");
+    let topic = stack.topic("Иван").await;
+    stack.answer(&topic, "чужим голосом").await;
+    stack.add_worker().await;
+    let id: i64 = account.parse().unwrap();
+    wait_until(SOON, "an account out of service", async || {
+        let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
+        let accounts = accounts.as_array()?.clone();
+        let found = accounts.iter().find(|found| found["id"] == id)?;
+        (found["status"] == "error" && found["last_error"].as_str()?.contains("другому пользователю")).then_some(())
+    })
+    .await;
+    wait_until(SOON, "the answer's failure in the topic", async || {
+        let topic = stack.topic("Иван").await;
+        topic["messages"].to_string().contains("другому пользователю").then_some(())
+    })
+    .await;
+    assert!(stack.received(ivan, boris).await.is_empty() && stack.received(ivan, anna).await.is_empty());
     stack.assert_keys_were_never_shared().await;
 }
 

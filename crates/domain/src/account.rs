@@ -53,6 +53,8 @@ pub enum AccountProblem {
     Duplicated,
     /// `USER_DEACTIVATED(_BAN)`: Telegram blocked or deleted the account.
     Deactivated,
+    /// The session is another Telegram user's: what customers get would come from somebody else.
+    Stranger,
     /// The stored session does not open (another secret) or is not a session.
     Unreadable,
 }
@@ -64,6 +66,7 @@ impl AccountProblem {
             Self::SignedOut => "Сеанс завершён в Telegram: войдите снова по QR-коду",
             Self::Duplicated => "Telegram закрыл сеанс, потому что он использовался дважды: войдите снова по QR-коду",
             Self::Deactivated => "Telegram заблокировал или удалил этот аккаунт",
+            Self::Stranger => "Сеанс принадлежит другому пользователю Telegram: войдите снова по QR-коду",
             Self::Unreadable => "Сохранённый сеанс не читается: войдите снова по QR-коду",
         }
     }

@@ -134,8 +134,9 @@ pub async fn list(pool: &PgPool) -> Result<Vec<SessionRow>> {
     Ok(sessions.collect())
 }
 
-/// A session from elsewhere takes the place of the account's, which comes back into service. False: there is no such account. The caller holds
-/// the account's lease and checks it in the same transaction.
+/// A session from elsewhere takes the place of the account's, which comes back into service. Without an update state: its connection has to show
+/// whose it is, and looks back to what is stored. False: there is no such account. The caller holds the account's lease and checks it in the same
+/// transaction.
 pub async fn reinstate(tx: &mut Tx, account: AccountId) -> Result<bool> {
     let done = sqlx::query!(
         "update personal_telegram_accounts set status = 'active', last_error = null, updated_at = now() at time zone 'utc' where id = $1",
@@ -143,6 +144,8 @@ pub async fn reinstate(tx: &mut Tx, account: AccountId) -> Result<bool> {
     )
     .execute(tx.conn())
     .await?;
+    sqlx::query!("delete from personal_telegram_update_states where account_id = $1", account.0).execute(tx.conn()).await?;
+    sqlx::query!("delete from personal_telegram_channel_states where account_id = $1", account.0).execute(tx.conn()).await?;
     Ok(done.rows_affected() == 1)
 }
 
