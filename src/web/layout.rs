@@ -37,6 +37,7 @@ pub(super) fn page(visitor: &Visitor, title: &str, scripts: &[&str], body: Marku
                 div.menu {
                     @if let Some(name) = &visitor.signed_in.client_name { p.muted { (name) } }
                     a href="/password" { (text("change-password")) }
+                    a href="/api/docs" { (text("api")) }
                     (language_form(visitor.language, &visitor.path))
                     form method="post" action="/sign-out" {
                         input type="hidden" name="csrf" value=(visitor.session.csrf());

@@ -51,6 +51,11 @@ async fn a_dialog_fills_by_itself_while_customer_and_operator_write() {
     browser.shoot("dialog-en").await;
     browser.open("/password").await;
     browser.shoot("password-en").await;
+    browser.click("details.who summary").await;
+    browser.click("details.who a[href='/api/docs']").await;
+    browser.sees("h1", "REST interface").await;
+    browser.click("details.route summary").await;
+    browser.shoot_long("api-docs-en").await;
     browser.open("/client/nowhere").await;
     browser.shoot("unknown-en").await;
     browser.open("/client/dialogs?name=nobody").await;
