@@ -16,7 +16,7 @@ use tuberry_domain::account::{Accepts, AccountProblem, AccountTrouble};
 use tuberry_domain::intake::{Batch, UpdateState};
 use tuberry_domain::ports::{KeyClaims, Lease};
 use tuberry_domain::session::StringSession;
-use tuberry_domain::{AccountId, Place, Proxy, SealError, Sealer, Secret, TelegramUserId};
+use tuberry_domain::{AccountId, ChatId, Place, Proxy, SealError, Sealer, Secret, TelegramUserId};
 use tuberry_jobs::context::{proxy_place, session_place};
 use tuberry_jobs::meters::{self, Direction};
 use tuberry_jobs::{Backoff, Origin, account_ended, intake};
@@ -172,6 +172,11 @@ impl Connection {
             floors.last = connections::last_messages(&around.store, self.account).await?.into_iter().collect();
             floors.since = beginning.last_connected.and_then(|time| time.timestamp().try_into().ok());
         }
+        let followed: Vec<ChatId> = state.channels.iter().map(|&(channel, _)| ChatId::channel(channel)).collect();
+        let last_in_channels = match followed.is_empty() {
+            true => Vec::new(),
+            false => connections::last_messages_in(&around.store, self.account, &followed).await?,
+        };
         let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
         let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Some(LinkStart {
@@ -183,6 +188,7 @@ impl Connection {
             strangers: beginning.strangers,
             peers: peers::load(&around.store, self.account).await?,
             last_message: beginning.last_message,
+            last_in_channels,
             accepts,
             gate: Arc::new(move || claims.holds(&lease)),
         }))

@@ -60,6 +60,22 @@ pub async fn last_messages(store: &Store, account: AccountId) -> Result<Vec<(Cha
     Ok(rows.into_iter().map(|row| (ChatId(row.chat_id), TelegramMessageId(row.last))).collect())
 }
 
+/// The newest stored message of each of these chats.
+pub async fn last_messages_in(store: &Store, account: AccountId, chats: &[ChatId]) -> Result<Vec<(ChatId, TelegramMessageId)>> {
+    let chats: Vec<i64> = chats.iter().map(|chat| chat.0).collect();
+    let rows = sqlx::query!(
+        r#"select u.chat_id as "chat_id!", m.last as "last!" from unnest($2::bigint[]) as u(chat_id)
+            cross join lateral (select max(m.telegram_id) as last from personal_telegram_messages m
+                                 where m.account_id = $1 and m.chat_id = u.chat_id and m.incoming) m
+            where m.last is not null"#,
+        account.0,
+        &chats
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (ChatId(row.chat_id), TelegramMessageId(row.last))).collect())
+}
+
 /// Seals a session, or a proxy, anew that was opened under another key than the current one. Another value meanwhile: nothing is changed.
 pub async fn reseal(store: &Store, account: AccountId, old: &str, new: &str) -> Result<()> {
     sqlx::query!(

@@ -106,6 +106,12 @@ impl Account {
             proxy: None,
             peers: rows.peers.values().cloned().collect(),
             last_message: rows.messages.iter().filter(|m| m.chat.kind() != ChatKind::Channel).map(|m| m.id).max(),
+            last_in_channels: rows
+                .messages
+                .iter()
+                .filter(|m| m.chat.kind() == ChatKind::Channel)
+                .map(|m| (m.chat, m.id))
+                .collect(),
             accepts: Arc::new(move || *accepted.lock().unwrap()),
             gate: Arc::new(move || open.load(Ordering::Relaxed)),
         };

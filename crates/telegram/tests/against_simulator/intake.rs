@@ -1,18 +1,36 @@
 //! What an account receives, with everything that can go wrong on the way.
 
-use crate::account::Account;
+use crate::account::{Account, PATIENCE};
 use crate::stage::{Stage, quick};
 use serde_json::json;
 use std::time::Duration;
 use telegram_simulator::Options;
 use tuberry_domain::account::Accepts;
 use tuberry_domain::content::Attachment;
+use tuberry_domain::intake::Batch;
 use tuberry_domain::text::{Entity, EntityKind};
 use tuberry_domain::{ChatId, TelegramMessageId};
 use tuberry_telegram::Timings;
 
 async fn two_people(stage: &Stage) -> (i64, i64) {
     (stage.user(json!({})).await, stage.user(json!({"first_name": "Борис", "last_name": "Иванов", "username": "boris"})).await)
+}
+
+async fn supergroup(stage: &Stage, title: &str, members: &[i64]) -> i64 {
+    let chat = stage.post("chats", json!({"title": title, "kind": "supergroup", "members": members})).await;
+    chat["chat_id"].as_i64().unwrap()
+}
+
+/// The next batch that holds messages; what comes before it is committed.
+async fn with_messages(account: &mut Account) -> Batch {
+    loop {
+        let batch = tokio::time::timeout(PATIENCE, account.intake.next_batch()).await.expect("messages come").unwrap();
+        if !batch.messages.is_empty() {
+            return batch;
+        }
+        account.rows.commit(batch);
+        account.intake.committed();
+    }
 }
 
 fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
@@ -139,12 +157,7 @@ async fn a_batch_that_was_not_committed_comes_again() {
     let mut account = Account::new(&stage, anna).await;
     for round in 0..10 {
         stage.say(boris, anna, &format!("m{round}")).await;
-        let mut batch = account.intake.next_batch().await.unwrap();
-        while batch.messages.is_empty() {
-            account.rows.commit(batch);
-            account.intake.committed();
-            batch = account.intake.next_batch().await.unwrap();
-        }
+        let batch = with_messages(&mut account).await;
         if round % 2 == 0 {
             account.intake.reload(account.rows.state.clone());
             account.until(round + 1).await;
@@ -223,6 +236,110 @@ async fn a_difference_that_is_too_long_is_caught_up_by_message_id() {
 }
 
 #[tokio::test]
+async fn what_one_answer_brought_is_stored_with_its_state_or_not_at_all() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let chat = supergroup(&stage, "S", &[boris, anna]).await;
+    let mut account = Account::new(&stage, anna).await;
+    account.settle().await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    stage.say(boris, anna, "лично").await;
+    stage.say(boris, chat, "в группе").await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    // Killed after the first commit.
+    let first = account.intake.next_batch().await.unwrap();
+    account.rows.commit(first);
+    account = account.reopen(&stage).await;
+    account.until(2).await;
+    account.settle().await;
+    let mut texts = account.rows.texts();
+    texts.sort_unstable();
+    assert_eq!(texts, ["в группе", "лично"]);
+}
+
+#[tokio::test]
+async fn a_difference_too_long_that_was_not_committed_or_cut_short_by_a_kill_loses_nothing() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let carol = stage.user(json!({"first_name": "Вера"})).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, anna, "m0").await;
+    account.until(1).await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    for n in 1..601 {
+        stage.say(if n % 2 == 0 { boris } else { carol }, anna, &format!("m{n}")).await;
+    }
+    let too_long = json!({"kind": "difference_too_long", "user": anna});
+    stage.fault(too_long.clone()).await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    assert!(!with_messages(&mut account).await.messages.is_empty());
+    // The commit failed, and Telegram still says so.
+    stage.fault(too_long.clone()).await;
+    account.intake.reload(account.rows.state.clone());
+    let second = with_messages(&mut account).await;
+    account.rows.commit(second);
+    stage.fault(too_long).await;
+    let mut account = account.reopen(&stage).await;
+    account.until(601).await;
+    account.settle().await;
+    for chat in [boris, carol] {
+        let of: Vec<i32> = account.rows.messages.iter().filter(|m| m.chat == ChatId(chat)).map(|m| m.id.0).collect();
+        assert!(of.len() >= 300 && of.is_sorted(), "{} of {chat}", of.len());
+    }
+}
+
+#[tokio::test]
+async fn a_channel_too_long_after_news_elsewhere_is_caught_up_from_what_is_stored() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let chat = supergroup(&stage, "S", &[boris, anna]).await;
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, chat, "m0").await;
+    account.until(1).await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    stage.say(boris, chat, "m1").await;
+    // Longer than what dates may differ by: the state's date must not stand for the channel's.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    stage.say(boris, anna, "m2").await;
+    stage.fault(json!({"kind": "channel_too_long", "chat_id": chat})).await;
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(3).await;
+    account.settle().await;
+    let mut texts = account.rows.texts();
+    texts.sort_unstable();
+    assert_eq!(texts, numbered(0..3));
+}
+
+#[tokio::test]
+async fn a_channel_that_telegram_refuses_does_not_hold_the_others_up() {
+    let stage = Stage::new().await;
+    let (anna, boris) = two_people(&stage).await;
+    let (followed, silent) = (supergroup(&stage, "A", &[boris, anna]).await, supergroup(&stage, "B", &[boris, anna]).await);
+    let mut account = Account::new(&stage, anna).await;
+    stage.say(boris, followed, "m0").await;
+    account.until(1).await;
+    let accepts = *account.accepts.lock().unwrap();
+    account.link.take().unwrap().close().await;
+    for (method, error) in
+        [("updates.getChannelDifference", "CHANNEL_PUBLIC_GROUP_NA"), ("messages.getHistory", "CHANNEL_PRIVATE")]
+    {
+        let refused = json!({"kind": "rpc_error", "user": anna, "method": method, "code": 403, "message": error, "times": 1000});
+        stage.fault(refused).await;
+    }
+    for chat in [followed, silent, anna] {
+        stage.say(boris, chat, "m1").await;
+    }
+    let mut account = Account::open(&stage, account.rows, accepts);
+    account.until(2).await;
+    stage.say(boris, anna, "m2").await;
+    account.until(3).await;
+    assert_eq!(account.rows.texts(), numbered(0..3));
+}
+
+#[tokio::test]
 async fn supergroups_and_channels_are_followed_and_caught_up() {
     let stage = Stage::new().await;
     let (anna, boris) = two_people(&stage).await;
@@ -264,8 +381,7 @@ async fn supergroups_and_channels_are_followed_and_caught_up() {
 async fn a_supergroup_that_first_speaks_while_nobody_listens_is_heard() {
     let stage = Stage::new().await;
     let (anna, boris) = two_people(&stage).await;
-    let chat = stage.post("chats", json!({"title": "S", "kind": "supergroup", "members": [boris, anna]})).await;
-    let chat = chat["chat_id"].as_i64().unwrap();
+    let chat = supergroup(&stage, "S", &[boris, anna]).await;
     let mut account = Account::new(&stage, anna).await;
     account.settle().await;
     let accepts = *account.accepts.lock().unwrap();

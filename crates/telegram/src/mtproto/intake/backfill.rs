@@ -1,6 +1,7 @@
 //! Catching up by message id, for when Telegram no longer has the difference (`updates.differenceTooLong` and its channel form):
 //! the dialogs that have something new, and their histories down to what is known. Bounded: what lies deeper stays unseen.
 
+use super::difference::concerns_the_chat;
 use super::known::{Known, Seen};
 use crate::mtproto::calls::Calls;
 use crate::mtproto::messages::{message_chat, message_id_and_date};
@@ -51,7 +52,12 @@ pub(crate) struct Found {
 pub(crate) async fn common(calls: &Calls, known: &Known, floor: Floor) -> Result<Found, CallError> {
     let mut found = Found::default();
     for peer in chats_with_news(calls, known, floor, &mut found.seen).await? {
-        history(calls, peer, floor, &mut found).await?;
+        match history(calls, peer, floor, &mut found).await {
+            Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
+                tracing::warn!(%error, "a chat's history was refused: it is left out");
+            }
+            done => done?,
+        }
         if found.messages.len() >= MAX_MESSAGES {
             tracing::warn!(messages = found.messages.len(), "too much was missed: older messages stay unseen");
             break;
@@ -61,7 +67,7 @@ pub(crate) async fn common(calls: &Calls, known: &Known, floor: Floor) -> Result
 }
 
 /// One channel or supergroup.
-pub(crate) async fn channel(calls: &Calls, id: i64, access_hash: i64, floor: Floor) -> Result<Found, CallError> {
+pub(crate) async fn channel(calls: &Calls, id: i64, access_hash: i64, floor: Floor, found: &mut Found) -> Result<(), CallError> {
     let peer = Peer {
         chat: ChatId::channel(id),
         access_hash: Some(access_hash),
@@ -70,9 +76,7 @@ pub(crate) async fn channel(calls: &Calls, id: i64, access_hash: i64, floor: Flo
         broadcast: false,
         bot: false,
     };
-    let mut found = Found::default();
-    history(calls, peer, floor, &mut found).await?;
-    Ok(found)
+    history(calls, peer, floor, found).await
 }
 
 /// The accepted private chats and basic groups whose last message is above the floor.

@@ -4,6 +4,7 @@
 //! One call at a time, and what it brought is kept: a flood wait or a lost connection repeats that call only.
 
 use super::backfill::{DialogPage, Floor, Found, HistoryPage, MAX_MESSAGES};
+use super::difference::concerns_the_chat;
 use super::known::Known;
 use crate::mtproto::calls::Calls;
 use grammers_tl_types::types;
@@ -95,7 +96,13 @@ impl Beginning {
             }
             self.pages = next;
         } else if let Some(page) = self.histories.front() {
-            let next = page.fetch(calls, &mut self.found).await?;
+            let next = match page.fetch(calls, &mut self.found).await {
+                Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
+                    tracing::warn!(%error, "a chat's history was refused: it is left out");
+                    None
+                }
+                fetched => fetched?,
+            };
             self.histories.pop_front();
             self.histories.extend(next);
             if self.found.messages.len() >= MAX_MESSAGES {

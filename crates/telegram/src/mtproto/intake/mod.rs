@@ -1,11 +1,13 @@
 //! What an account receives, as batches with the update state that belongs to them. Drives grammers' `MessageBoxes` itself: in a
-//! difference every message carries the final pts, so the unit that may be committed is the whole batch.
+//! difference every message carries the final pts, so all that one answer of Telegram's brought is one batch. A state never goes before what it
+//! covers, and what is remembered of a batch counts once that is committed.
 
 mod backfill;
 mod beginning;
 mod difference;
 mod filter;
 mod hearing;
+mod heights;
 mod known;
 
 use super::backoff::Backoff;
@@ -22,19 +24,17 @@ use grammers_session::updates::{MessageBoxes, UpdatesLike};
 use grammers_tl_types::{enums, functions};
 pub(crate) use hearing::Probed;
 use hearing::{Hearing, Verdict};
+use heights::Heights;
 pub(crate) use known::Known;
 use known::Seen;
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use tuberry_domain::account::AccountProblem;
 use tuberry_domain::intake::{Batch, Incoming, Peer, UpdateState};
 use tuberry_domain::ports::CallError;
-use tuberry_domain::{ChatId, ChatKind, TelegramMessageId};
+use tuberry_domain::{ChatId, TelegramMessageId};
 
-/// Messages in one batch out of a back-fill.
-const CHUNK: usize = 500;
 /// The intake has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntakeError {
@@ -56,12 +56,9 @@ pub struct Intake {
     state: UpdateState,
     /// When a state that moved without messages is to be handed out.
     flush_at: Option<Instant>,
-    /// Batches that are ready, oldest first.
-    ready: VecDeque<Batch>,
-    /// Highest message id seen in private chats and basic groups.
-    last_common: Option<i32>,
-    /// Highest message id seen, by bare channel id.
-    last_in_channel: HashMap<i64, i32>,
+    /// The next batch.
+    ready: Option<Batch>,
+    heights: Heights,
     /// What is asked once at first: of an account without a state, or with dialogs whose people it never met.
     beginning: Option<Beginning>,
     floors: Floors,
@@ -74,6 +71,7 @@ pub struct Intake {
 pub(crate) struct Start {
     pub(crate) state: UpdateState,
     pub(crate) last_message: Option<TelegramMessageId>,
+    pub(crate) last_in_channels: Vec<(ChatId, TelegramMessageId)>,
     pub(crate) floors: Floors,
     pub(crate) strangers: Vec<ChatId>,
 }
@@ -87,11 +85,10 @@ impl Intake {
             feed,
             known,
             boxes: load(&start.state),
+            heights: Heights::new(start.state.date, start.last_message, &start.last_in_channels),
             state: start.state,
             flush_at: None,
-            ready: VecDeque::new(),
-            last_common: start.last_message.map(|id| id.0),
-            last_in_channel: HashMap::new(),
+            ready: None,
             beginning: None,
             floors: start.floors,
             strangers: start.strangers,
@@ -104,7 +101,7 @@ impl Intake {
     /// The future may be dropped at any time: what it had fetched is fetched again.
     pub async fn next_batch(&mut self) -> Result<Batch, IntakeError> {
         loop {
-            if let Some(batch) = self.ready.pop_front() {
+            if let Some(batch) = self.ready.take() {
                 return Ok(batch);
             }
             if self.flush_at.is_some_and(|at| at <= Instant::now()) {
@@ -121,13 +118,15 @@ impl Intake {
     /// The last batch is committed.
     pub fn committed(&mut self) {
         self.known.committed();
+        self.heights.committed();
         self.strangers.retain(|chat| !self.known.is_met(*chat));
     }
 
     /// The last batch was not committed: everything since `state`, the one that is stored, will come again.
     pub fn reload(&mut self, state: UpdateState) {
         self.known.roll_back();
-        self.ready.clear();
+        self.heights.roll_back(state.date);
+        self.ready = None;
         self.flush_at = None;
         self.boxes = load(&state);
         self.state = state;
@@ -159,6 +158,7 @@ impl Intake {
         if let Some(request) = self.boxes.get_channel_difference() {
             return self.channel_difference(request).await;
         }
+        self.heights.caught_up(self.state.date);
         let deadline = self.flush_at.map_or(deadline, |flush| flush.min(deadline));
         let Some(until) = self.listen(deadline) else { return Ok(()) };
         let shared = self.calls.0.clone();
@@ -212,7 +212,7 @@ impl Intake {
             return Err(Stop::Call(CallError::Lost("no answer to who we are".into())));
         };
         self.known.is_user(user.id);
-        self.ready.push_back(Batch { owner: Some(user), ..Batch::default() });
+        self.ready = Some(Batch { owner: Some(user), ..Batch::default() });
         Ok(())
     }
 
@@ -230,6 +230,7 @@ impl Intake {
     fn begun(&mut self) {
         let Some(begun) = self.beginning.take().map(Beginning::finish) else { return };
         if let Some(state) = begun.state {
+            self.heights.begins_at(state.date);
             self.boxes.set_state(state);
         }
         for (channel, pts) in begun.channels {
@@ -241,9 +242,7 @@ impl Intake {
                 peers.push(peer);
             }
         }
-        self.flush_at = None;
-        let state = self.moved();
-        self.ready.push_back(Batch { messages, peers, state, owner: None });
+        self.hand_out(messages, peers);
     }
 
     fn take(&mut self, update: UpdatesLike) {
@@ -257,38 +256,24 @@ impl Intake {
             if self.boxes.session_state().pts > before {
                 self.hearing.pushed();
             }
-            self.absorb(updates.into_iter().map(|(update, _)| update), Seen::new(users, chats));
+            self.absorb(Found { messages: messages_of(updates), seen: Seen::new(users, chats) });
         }
     }
 
-    /// Turns updates into a batch.
-    fn absorb(&mut self, updates: impl Iterator<Item = enums::Update>, seen: Seen) {
-        let messages = updates.filter_map(|update| match update {
-            enums::Update::NewMessage(update) => Some(update.message),
-            enums::Update::NewChannelMessage(update) => Some(update.message),
-            _ => None,
-        });
-        let (messages, peers) = self.accepted(messages, &seen);
+    /// Turns what was found into a batch with the state that the boxes have by now.
+    fn absorb(&mut self, found: Found) {
+        let (messages, peers) = self.accepted(found.messages.into_iter(), &found.seen);
         if !messages.is_empty() || !peers.is_empty() {
-            self.flush_at = None;
-            let state = self.moved();
-            self.ready.push_back(Batch { messages, peers, state, owner: None });
+            self.hand_out(messages, peers);
         } else if self.flush_at.is_none() && session_state(&self.boxes) != self.state {
             self.flush_at = Some(Instant::now() + self.calls.0.network.timings.idle_state);
         }
     }
 
-    /// Turns what a back-fill found into batches; the last one carries the state.
-    fn absorb_found(&mut self, found: Found) {
-        let (mut messages, mut peers) = self.accepted(found.messages.into_iter(), &found.seen);
+    fn hand_out(&mut self, messages: Vec<Incoming>, peers: Vec<Peer>) {
         self.flush_at = None;
-        while messages.len() > CHUNK {
-            let rest = messages.split_off(CHUNK);
-            self.ready.push_back(Batch { messages, peers: std::mem::take(&mut peers), ..Batch::default() });
-            messages = rest;
-        }
         let state = self.moved();
-        self.ready.push_back(Batch { messages, peers, state, owner: None });
+        self.ready = Some(Batch { messages, peers, state, owner: None });
     }
 
     /// The accepted messages in order, by chat and id, and those of their peers who are new.
@@ -297,7 +282,7 @@ impl Intake {
         let mut accepted = Vec::new();
         for message in messages {
             let Some(chat) = super::messages::message_chat(&message) else { continue };
-            self.note(chat, message.id());
+            self.heights.saw(chat, message.id());
             if self.known.takes(chat, seen) {
                 accepted.extend(incoming(message, self_chat));
             }
@@ -316,21 +301,11 @@ impl Intake {
         (accepted, peers)
     }
 
-    fn note(&mut self, chat: ChatId, id: i32) {
-        match chat.kind() {
-            ChatKind::Channel => {
-                let last = self.last_in_channel.entry(chat.bare()).or_insert(id);
-                *last = id.max(*last);
-            }
-            _ => self.last_common = Some(self.last_common.unwrap_or(id).max(id)),
-        }
-    }
-
     /// Hands out a state that moved without messages.
     fn flush(&mut self) {
         self.flush_at = None;
         if let Some(state) = self.moved() {
-            self.ready.push_back(Batch { state: Some(state), ..Batch::default() });
+            self.ready = Some(Batch { state: Some(state), ..Batch::default() });
         }
     }
 
@@ -390,6 +365,15 @@ impl From<CallError> for Stop {
     fn from(error: CallError) -> Self {
         Self::Call(error)
     }
+}
+
+fn messages_of<T>(updates: impl IntoIterator<Item = (enums::Update, T)>) -> Vec<enums::Message> {
+    let messages = updates.into_iter().filter_map(|(update, _)| match update {
+        enums::Update::NewMessage(update) => Some(update.message),
+        enums::Update::NewChannelMessage(update) => Some(update.message),
+        _ => None,
+    });
+    messages.collect()
 }
 
 fn load(state: &UpdateState) -> MessageBoxes {
