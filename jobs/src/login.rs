@@ -223,7 +223,7 @@ async fn complete(
     let text = session.encode();
     let sealed = cx.seal_session(account, text.expose());
     let fernet = cx.sealer.fernet(text.expose().as_bytes());
-    accounts::store_session(&mut tx, account, &sealed, fernet.as_deref()).await?;
+    accounts::store_session(&mut tx, account, &sealed, fernet.as_deref(), true).await?;
     // The state belongs to the Telegram user, not to the session: what a renewed account has missed since its last state is still to come.
     if !(renewed && accounts::renew_update_state(&mut tx, account, state).await?) {
         accounts::save_update_state(&mut tx, account, state).await?;

@@ -121,13 +121,11 @@ impl Connection {
             () = self.around.network.turn() => {}
         }
         // Boxed here and below: what runs now and then must not swell the task of an account that is idle nearly all the time.
-        let mut start = match Box::pin(self.load()).await {
-            Ok(Some(start)) => start,
+        let (start, expected) = match Box::pin(self.load()).await {
+            Ok(Some(loaded)) => loaded,
             Ok(None) => return End::Over,
             Err(end) => return end,
         };
-        // A session that has not been served before, from an old system or from elsewhere, has to show whose it is.
-        let expected = if start.state == UpdateState::default() { start.self_id.take() } else { None };
         let shown = Notify::new();
         if expected.is_none() {
             shown.notify_one();
@@ -147,8 +145,9 @@ impl Connection {
         end
     }
 
-    /// Reads what the connection begins with. `None`: the account is not to be served any more.
-    async fn load(&self) -> Result<Option<LinkStart>, End> {
+    /// Reads what the connection begins with, and who the account is where its session, from an old system or from elsewhere, has yet to show that.
+    /// `None`: the account is not to be served any more.
+    async fn load(&self) -> Result<Option<(LinkStart, Option<TelegramUserId>)>, End> {
         let around = &self.around;
         let Some(beginning) = connections::beginning(&around.store, self.account).await? else { return Ok(None) };
         let place = self.account.to_string();
@@ -179,10 +178,11 @@ impl Connection {
         };
         let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
         let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Some(LinkStart {
+        let (self_id, expected) = if beginning.shown { (beginning.self_id, None) } else { (None, beginning.self_id) };
+        let start = LinkStart {
             session,
             proxy: self.open_proxy(beginning.proxy.as_deref()).await?,
-            self_id: beginning.self_id,
+            self_id,
             state,
             floors,
             strangers: beginning.strangers,
@@ -191,7 +191,8 @@ impl Connection {
             last_in_channels,
             accepts,
             gate: Arc::new(move || claims.holds(&lease)),
-        }))
+        };
+        Ok(Some((start, expected)))
     }
 
     /// What was sealed under a former key is sealed under the present one as soon as it is used.

@@ -125,6 +125,18 @@ async fn sessions_go_out_to_telethon_and_come_in_from_it_unless_a_worker_holds_t
     })
     .await;
     assert!(stack.received(ivan, boris).await.is_empty() && stack.received(ivan, anna).await.is_empty());
+
+    // The old system writes a token of somebody else beside a session that is served.
+    let token = old_system(&["connect", &base, &boris.0.to_string()]).await;
+    let written = "update personal_telegram_accounts set session_payload = $1 where telegram_user_id = $2 returning id";
+    let of_vera: i32 =
+        sqlx::query_scalar(written).bind(token).bind(vera.0.to_string()).fetch_one(stack.store().pool()).await.unwrap();
+    wait_until(SOON, "another account out of service", async || {
+        let (_, accounts) = stack.call("GET", "/api/personal-telegram-accounts", &stack.tenant.token, None).await;
+        let found = accounts.as_array()?.iter().find(|found| found["id"] == of_vera)?.clone();
+        (found["status"] == "error" && found["last_error"].as_str()?.contains("другому пользователю")).then_some(())
+    })
+    .await;
     stack.assert_keys_were_never_shared().await;
 }
 

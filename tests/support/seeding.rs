@@ -26,7 +26,7 @@ impl Stack {
                 accounts::upsert_authorised(&mut tx, self.tenant.client, project, &user).await.expect("an account");
             let (text, id) = (session.encode(), account.to_string());
             let sealed = sealer.seal(session_place(&id), text.expose().as_bytes());
-            accounts::store_session(&mut tx, account, &sealed, None).await.expect("a session");
+            accounts::store_session(&mut tx, account, &sealed, None, true).await.expect("a session");
             accounts::save_update_state(&mut tx, account, &state).await.expect("a state");
             seeded.push((person, i64::from(account.0)));
         }

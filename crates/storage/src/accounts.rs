@@ -92,8 +92,9 @@ pub async fn upsert_authorised(tx: &mut Tx, client: ClientId, project: ProjectId
     Ok((AccountId(id), false))
 }
 
-/// Stores a new session: `sealed` in our form, `fernet` in the old system's, which is kept until the move is finished.
-pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet: Option<&str>) -> Result<()> {
+/// Stores a new session: `sealed` in our form, `fernet` in the old system's, which is kept until the move is finished. `shown`: Telegram has said
+/// whose it is.
+pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet: Option<&str>, shown: bool) -> Result<()> {
     // Who ends the move waits for us, and then wipes what we wrote.
     let open = sqlx::query_scalar!(r#"select finished_at is null as "open!" from personal_telegram_moving for key share"#);
     let fernet = if open.fetch_one(tx.conn()).await? { fernet } else { None };
@@ -101,11 +102,13 @@ pub async fn store_session(tx: &mut Tx, account: AccountId, sealed: &str, fernet
         .execute(tx.conn())
         .await?;
     sqlx::query!(
-        "insert into personal_telegram_sessions (account_id, sealed, payload_digest) values ($1, $2, sha256(convert_to($3, 'UTF8')))
-         on conflict (account_id) do update set sealed = excluded.sealed, payload_digest = excluded.payload_digest, created_at = now()",
+        "insert into personal_telegram_sessions (account_id, sealed, payload_digest, shown) values ($1, $2, sha256(convert_to($3, 'UTF8')), $4)
+         on conflict (account_id) do update set sealed = excluded.sealed, payload_digest = excluded.payload_digest, created_at = now(),
+                shown = excluded.shown",
         account.0,
         sealed,
-        fernet
+        fernet,
+        shown
     )
     .execute(tx.conn())
     .await?;
@@ -192,8 +195,11 @@ pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTim
     Ok(true)
 }
 
-/// Fills in who an account is, where that is not known yet.
+/// Telegram has said whose the session is: fills in who the account is, where that is not known yet.
 pub async fn introduce(tx: &mut Tx, account: AccountId, user: &SelfUser) -> Result<()> {
+    sqlx::query!("update personal_telegram_sessions set shown = true where account_id = $1 and not shown", account.0)
+        .execute(tx.conn())
+        .await?;
     sqlx::query!(
         "update personal_telegram_accounts set telegram_user_id = coalesce(nullif(trim(telegram_user_id), ''), $2),
                 display_name = coalesce(nullif(display_name, ''), $3), username = coalesce(username, $4), phone = coalesce(phone, $5)

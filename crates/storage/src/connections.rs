@@ -9,6 +9,8 @@ use tuberry_domain::{AccountId, ChatId, TelegramMessageId, TelegramUserId};
 pub struct Beginning {
     /// Who the account is.
     pub self_id: Option<TelegramUserId>,
+    /// Telegram has said whose the session is.
+    pub shown: bool,
     /// The session, sealed.
     pub sealed: String,
     /// The account's own proxy, sealed.
@@ -24,7 +26,7 @@ pub struct Beginning {
 /// Loads it; `None` when the account is not active any more or has no session.
 pub async fn beginning(store: &Store, account: AccountId) -> Result<Option<Beginning>> {
     let row = sqlx::query!(
-        r#"select a.telegram_user_id, s.sealed, p.sealed as "proxy?",
+        r#"select a.telegram_user_id, s.shown, s.sealed, p.sealed as "proxy?",
              (select max(m.telegram_id) from personal_telegram_messages m
               where m.account_id = a.id and m.incoming and m.chat_id > -1000000000000) as last_message,
              array(select o.chat_id from personal_telegram_dialogs o
@@ -40,6 +42,7 @@ pub async fn beginning(store: &Store, account: AccountId) -> Result<Option<Begin
     .await?;
     Ok(row.map(|row| Beginning {
         self_id: row.telegram_user_id.and_then(|id| id.trim().parse().ok()).map(TelegramUserId),
+        shown: row.shown,
         sealed: row.sealed,
         proxy: row.proxy,
         last_message: row.last_message.map(TelegramMessageId),

@@ -141,7 +141,7 @@ async fn put(bench: &Bench, tx: &mut Tx, account: AccountId, session: &StringSes
     let text = session.encode();
     let sealed = bench.sealer.seal(session_place(&account.to_string()), text.expose().as_bytes());
     let fernet = bench.sealer.fernet(text.expose().as_bytes());
-    Ok(accounts::store_session(tx, account, &sealed, fernet.as_deref()).await?)
+    Ok(accounts::store_session(tx, account, &sealed, fernet.as_deref(), false).await?)
 }
 
 /// An account that this process holds.

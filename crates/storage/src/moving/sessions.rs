@@ -48,9 +48,9 @@ pub async fn take_over(store: &Store, old: &OldSession, sealed: &str, same: bool
         return Ok(false);
     }
     sqlx::query!(
-        "insert into personal_telegram_sessions as s (account_id, sealed, payload_digest) values ($1, $2, sha256(convert_to($3, 'UTF8')))
+        "insert into personal_telegram_sessions as s (account_id, sealed, payload_digest, shown) values ($1, $2, sha256(convert_to($3, 'UTF8')), false)
          on conflict (account_id) do update set sealed = excluded.sealed, payload_digest = excluded.payload_digest,
-                created_at = case when $4 then s.created_at else now() end",
+                created_at = case when $4 then s.created_at else now() end, shown = $4 and s.shown",
         old.account.0,
         sealed,
         old.payload.expose(),
@@ -134,9 +134,8 @@ pub async fn list(pool: &PgPool) -> Result<Vec<SessionRow>> {
     Ok(sessions.collect())
 }
 
-/// A session from elsewhere takes the place of the account's, which comes back into service. Without an update state: its connection has to show
-/// whose it is, and looks back to what is stored. False: there is no such account. The caller holds the account's lease and checks it in the same
-/// transaction.
+/// A session from elsewhere takes the place of the account's, which comes back into service. False: there is no such account. The caller holds
+/// the account's lease and checks it in the same transaction.
 pub async fn reinstate(tx: &mut Tx, account: AccountId) -> Result<bool> {
     let done = sqlx::query!(
         "update personal_telegram_accounts set status = 'active', last_error = null, updated_at = now() at time zone 'utc' where id = $1",
@@ -144,8 +143,6 @@ pub async fn reinstate(tx: &mut Tx, account: AccountId) -> Result<bool> {
     )
     .execute(tx.conn())
     .await?;
-    sqlx::query!("delete from personal_telegram_update_states where account_id = $1", account.0).execute(tx.conn()).await?;
-    sqlx::query!("delete from personal_telegram_channel_states where account_id = $1", account.0).execute(tx.conn()).await?;
     Ok(done.rows_affected() == 1)
 }
 
