@@ -5,7 +5,7 @@ WORKDIR /src
 COPY . .
 # Dependencies are kept from build to build by the builder (BuildKit), which Docker has used by itself since version 23.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin tuberry && cp target/release/tuberry /tuberry
+    cargo build --release --locked --bin tuberry && strip --strip-debug -o /tuberry target/release/tuberry
 
 FROM debian:bookworm-slim AS base
 # Authorities for a Redis that speaks TLS.
