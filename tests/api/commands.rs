@@ -60,7 +60,8 @@ async fn a_created_user_signs_in() {
     let before = app.fingerprint().await;
     for (arguments, password) in [
         (&create[..], "correct horse\n"),
-        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], "short\n"),
+        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], "ромашка12\n"),
+        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], &"x".repeat(257)),
         (&["user", "create", "--email", "second@example.org", "--client", "99999", "--password-stdin"][..], "correct horse\n"),
         (&["user", "create", "--email", "second@example.org", "--role", "manager", "--password-stdin"][..], "correct horse\n"),
         (&["user", "create", "--email", "nonsense", "--role", "admin", "--password-stdin"][..], "correct horse\n"),

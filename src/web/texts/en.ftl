@@ -43,6 +43,7 @@ new-password-again = New password once more
 wrong-old-password = The present password is wrong
 passwords-differ = The new passwords differ
 password-length = The new password needs { $least } characters at least
+password-too-long = The new password may have { $most } characters at most
 password-changed = Password changed. Your other sessions have ended.
 
 # Projects

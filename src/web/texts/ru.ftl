@@ -43,6 +43,7 @@ new-password-again = Новый пароль ещё раз
 wrong-old-password = Нынешний пароль неверен
 passwords-differ = Новые пароли не совпадают
 password-length = Новый пароль должен содержать не меньше { $least } символов
+password-too-long = Новый пароль должен содержать не больше { $most } символов
 password-changed = Пароль изменён. Другие ваши сеансы завершены.
 
 # Проекты
