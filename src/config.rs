@@ -1,5 +1,6 @@
 //! The environment as typed settings. An empty value means the default; what cannot be used is refused, all of it at once, with one line
-//! each that names the variable. Secrets come wrapped. Nothing else in the service reads the environment, but the log's filter.
+//! each that names the variable. Secrets come wrapped. Nothing else in the service reads settings from the environment, but the log's filter and
+//! OpenTelemetry's exporter; the demo passes some on to its processes, and what is the system's own (`PATH`, `HOSTNAME`) is read where it is needed.
 
 mod retention;
 mod telegram;

@@ -12,6 +12,7 @@ pub mod http;
 pub mod lifeline;
 pub mod passwords;
 pub mod polling;
+mod random;
 pub mod sessions;
 pub mod telemetry;
 pub mod tokens;

@@ -8,6 +8,32 @@ use tuberry_domain::Secret;
 /// Longest password that is hashed, in bytes.
 pub const LONGEST: usize = 1024;
 
+/// Shortest new password, in characters.
+pub const LEAST: usize = 10;
+
+/// Longest new password, in characters: in any script within [`LONGEST`].
+pub const MOST: usize = LONGEST / 4;
+
+/// Why a password cannot be a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Fewer than [`LEAST`].
+    #[error("the password must have at least {LEAST} characters")]
+    TooShort,
+    /// More than [`MOST`].
+    #[error("the password must have at most {MOST} characters")]
+    TooLong,
+}
+
+/// Whether `password` may be somebody's new one.
+pub fn check_new(password: &Secret<String>) -> Result<(), Unfit> {
+    match password.expose().chars().count() {
+        ..LEAST => Err(Unfit::TooShort),
+        LEAST..=MOST => Ok(()),
+        _ => Err(Unfit::TooLong),
+    }
+}
+
 /// A hash of nothing that anybody knows: compared with when there is no such user, so that the answer takes as long.
 static NOBODY: LazyLock<String> = LazyLock::new(|| {
     let mut unknown = [0u8; 32];
@@ -73,6 +99,19 @@ mod tests {
         assert!(hash.starts_with("$argon2id$"));
         assert!(verify(&secret("пароль"), Some(&hash)));
         assert!(!verify(&secret("Пароль"), Some(&hash)));
+    }
+
+    #[test]
+    fn a_new_password_is_measured_in_characters() {
+        let check = |character: &str, times: usize| check_new(&secret(&character.repeat(times)));
+        for character in ["x", "ж", "🔑"] {
+            assert_eq!(check(character, LEAST - 1), Err(Unfit::TooShort));
+            assert_eq!(check(character, LEAST), Ok(()));
+            assert_eq!(check(character, MOST), Ok(()));
+            assert_eq!(check(character, MOST + 1), Err(Unfit::TooLong));
+        }
+        let longest = secret(&"🔑".repeat(MOST));
+        assert!(verify(&longest, Some(&hash(&longest))), "what may be set lets in");
     }
 
     #[test]

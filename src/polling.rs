@@ -1,11 +1,10 @@
 //! Long polling of the managing bots (`BOT_UPDATES=polling`): one process per bot, by a claim of its own class. An update is taken
 //! in durably before the next `getUpdates` confirms it to Telegram. A webhook that somebody set meanwhile is deleted, its updates kept.
 
-use crate::fleet::{Claims, Standing};
+use crate::fleet::{Claims, not_in_force};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -171,9 +170,4 @@ impl Poller {
         let origin = origin.begin(&span, "update");
         origin.scope(bot_updates::accept(&self.store, self.bot.id, update)).instrument(span).await
     }
-}
-
-async fn not_in_force(mut standing: watch::Receiver<Standing>) {
-    // An error means that the claims have ended.
-    let _ = standing.wait_for(|standing| *standing != Standing::InForce).await;
 }

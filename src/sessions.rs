@@ -1,6 +1,7 @@
 //! Sessions of the portal: a random cookie, whose hash stands in the database. Every form and every call that changes something carries a token that
 //! only a page of that session can know (CSRF).
 
+use crate::random;
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,9 +38,7 @@ impl SessionCookie {
     }
 
     fn new() -> Self {
-        let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes).expect("the system has randomness");
-        Self(URL_SAFE_NO_PAD.encode(bytes))
+        Self(random::token(32))
     }
 
     /// What stands in the database for it.

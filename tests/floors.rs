@@ -33,14 +33,7 @@ const RULES: &[Rule] = &[
         why: "only the queue knows apalis' tables; tests look at them",
     },
     Rule {
-        words: &[
-            "grammers_client",
-            "grammers_session",
-            "grammers_mtsender",
-            "grammers_crypto",
-            "grammers_tl_types",
-            "grammers_mtproto",
-        ],
+        words: &["grammers_session", "grammers_mtsender", "grammers_crypto", "grammers_tl_types", "grammers_mtproto"],
         within: EVERYWHERE,
         allowed: &["crates/telegram/", "crates/simulator/"],
         why: "MTProto stays behind the ports",

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tuberry_domain::LoginNumber;
+use tuberry_domain::account::AccountTrouble;
 use tuberry_domain::intake::{SelfUser, UpdateState};
 use tuberry_domain::login::{LoginEvent, LoginStage};
 use tuberry_domain::ports::{ClaimError, KeyClaims, KeyClass, Lease, LoginConnection, LoginError, LoginKey, Reuse};
@@ -241,9 +242,7 @@ async fn fail_or_retry(cx: &Context, number: LoginNumber, error: &LoginError) ->
         LoginError::Connection(_) => return Err(JobError::retry(error)),
         LoginError::Unusable(_) => "Не удалось прочитать ответ Telegram: начните вход заново".to_owned(),
         LoginError::Rpc(rpc) => match rpc.name.as_str() {
-            "API_ID_INVALID" | "API_ID_PUBLISHED_FLOOD" => {
-                "Telegram не принимает настройки приложения (API ID): обратитесь к администратору".to_owned()
-            }
+            "API_ID_INVALID" | "API_ID_PUBLISHED_FLOOD" => AccountTrouble::Application.text(),
             "FLOOD_WAIT" | "FLOOD_PREMIUM_WAIT" | "PHONE_PASSWORD_FLOOD" => too_many_attempts(rpc.value),
             _ if rpc.code >= 500 || rpc.code < 0 => return Err(JobError::retry(error)),
             _ => format!("Telegram отказал во входе ({})", rpc.name),

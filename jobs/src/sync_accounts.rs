@@ -69,6 +69,7 @@ impl Job<Context> for SyncAccounts {
         }
         let gone = retention::sweep(&cx.store, &cx.retention, INTERVAL / 3).await?;
         metrics::counter!("tuberry_retention_rows_total").increment(gone);
+        sync::finished(pool).await?;
         Ok(())
     }
 }

@@ -3,11 +3,10 @@
 
 use super::lists::{Element, Lists, StepError};
 use super::{BACKOFF, LinkError, dead_letter};
-use crate::fleet::{Claims, Standing};
+use crate::fleet::{Claims, not_in_force};
 use metrics::{counter, gauge};
 use redis::Client;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tuberry_domain::personal_task::{Refusal, SendTask, Unreadable};
@@ -55,12 +54,11 @@ impl Bridge {
     /// Runs until `stop`: the batch in hand is finished then, or left for the next worker.
     pub async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
+        show_away();
         while !stop.is_cancelled() {
             let mut worked = false;
             let ended = self.session(&stop, &mut worked).await;
-            for name in ["tuberry_bridge_connected", "tuberry_bridge_consuming", "tuberry_bridge_backlog"] {
-                gauge!(name).set(0);
-            }
+            show_away();
             let Err(error) = ended else { continue };
             failures = if worked { 1 } else { failures + 1 };
             if failures == 1 {
@@ -152,14 +150,16 @@ impl Bridge {
     }
 }
 
+/// What Prometheus sees of a worker without a session, also before its first: that nobody consumes is a 0, not a gap.
+fn show_away() {
+    for name in ["tuberry_bridge_connected", "tuberry_bridge_consuming", "tuberry_bridge_backlog"] {
+        gauge!(name).set(0);
+    }
+}
+
 fn read(element: &Element) -> Result<SendTask, Unreadable> {
     if element.too_large() {
         return Err(Unreadable { refusal: Refusal::TooLarge, message: None });
     }
     SendTask::parse(&element.bytes)
-}
-
-async fn not_in_force(mut standing: watch::Receiver<Standing>) {
-    // An error means that the claims have ended.
-    let _ = standing.wait_for(|standing| *standing != Standing::InForce).await;
 }

@@ -14,6 +14,7 @@ mod telegram;
 mod traffic;
 
 use super::asked_to_stop;
+use super::health::reachable;
 use crate::embedded::{self, Embedded, Tuning};
 use crate::tokens::Tokens;
 use anyhow::{Context, Result, bail};
@@ -22,7 +23,7 @@ use plan::Plan;
 use seed::Seed;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use supervisor::{Pids, Supervisor};
@@ -181,8 +182,7 @@ async fn ready(url: &str, store: &Store, before: &BTreeSet<String>, wanted: usiz
 
 /// The address as this machine reaches it.
 fn reachable_url(listen: SocketAddr) -> String {
-    let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listen.ip() };
-    format!("http://{}", SocketAddr::new(ip, listen.port()))
+    format!("http://{}", reachable(listen))
 }
 
 fn announce(ready: &Ready<'_>, no_traffic: bool) {

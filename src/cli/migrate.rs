@@ -1,6 +1,7 @@
 //! `tuberry migrate`: brings the queue's tables, the shared ones and ours up to date. Safe to repeat, to run twice at once, to kill, and to run
 //! beside an old Tuberry. `--finish` ends the time of both.
 
+use super::refuse_outdated;
 use crate::config::{Database, SessionSecrets, process_environment};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -55,7 +56,7 @@ async fn check(store: &Store) -> Result<()> {
 
 async fn finish(store: &Store) -> Result<()> {
     let missing = migrations::missing(store.pool()).await.context("the database cannot be reached")?;
-    ensure!(missing == 0, "the database is not up to date ({missing} migrations missing): run `tuberry migrate`");
+    refuse_outdated(missing)?;
     let sealer = SessionSecrets::read(&process_environment)?.sealer();
     let taken = old_sessions::take_over(store, &sealer).await?;
     ensure!(

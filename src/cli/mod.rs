@@ -1,4 +1,4 @@
-//! The command line: one file per command. This is where everything is wired together, and the only place that uses `anyhow`.
+//! The command line: one file per command. This is where everything is wired together, and the only place but the simulator that uses `anyhow`.
 
 mod api;
 mod config;

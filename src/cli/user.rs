@@ -68,7 +68,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     }
     let store = open_store(&Database::read(&process_environment)?, 2).await?;
     let password = if create.password_stdin || !std::io::stdin().is_terminal() { from_stdin()? } else { from_terminal()? };
-    ensure!((8..=passwords::LONGEST).contains(&password.expose().len()), "the password must have at least 8 characters");
+    passwords::check_new(&password)?;
     let hashed_password = Secret::new(passwords::hash(&password));
     let mut tx = store.begin().await?;
     let client = client(&store, &mut tx, &create).await?;

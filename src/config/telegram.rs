@@ -4,6 +4,7 @@ use super::{Environment, Refusals, Refused, without_slash};
 use std::num::NonZeroU16;
 use std::time::Duration;
 use tuberry_domain::{Proxy, Secret};
+use tuberry_telegram::Device;
 
 /// Telegram's own Bot API.
 pub(super) const BOT_API: &str = "https://api.telegram.org";
@@ -44,7 +45,8 @@ pub struct Telegram {
 
 impl Telegram {
     pub(super) fn examine(environment: &Environment<'_>, refused: &mut Refusals) -> Self {
-        let text = |name: &str, default: &str| environment.text(name).unwrap_or_else(|| default.to_owned());
+        let text = |name: &str, default: String| environment.text(name).unwrap_or(default);
+        let device = Device::default();
         let simulator = refused.or(simulator(environment), None);
         let own_base = refused.or(environment.http_url("TELEGRAM_API_BASE"), None).as_ref().map(without_slash);
         let patience = NonZeroU16::new(180).expect("not zero");
@@ -55,11 +57,11 @@ impl Telegram {
             simulator,
             proxy: refused.or(proxy(environment), None),
             qr_timeout: Duration::from_secs(refused.or(qr_timeout, patience).get().into()),
-            device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", "Samsung Galaxy S24 Ultra"),
-            system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", "Android 14 (API 34)"),
-            app_version: text("PERSONAL_TELEGRAM_APP_VERSION", "10.6.0-release"),
-            lang_code: text("PERSONAL_TELEGRAM_LANG_CODE", "ru"),
-            system_lang_code: text("PERSONAL_TELEGRAM_SYSTEM_LANG_CODE", "ru"),
+            device_model: text("PERSONAL_TELEGRAM_DEVICE_MODEL", device.model),
+            system_version: text("PERSONAL_TELEGRAM_SYSTEM_VERSION", device.system_version),
+            app_version: text("PERSONAL_TELEGRAM_APP_VERSION", device.app_version),
+            lang_code: text("PERSONAL_TELEGRAM_LANG_CODE", device.lang_code),
+            system_lang_code: text("PERSONAL_TELEGRAM_SYSTEM_LANG_CODE", device.system_lang_code),
         }
     }
 }

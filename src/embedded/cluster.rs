@@ -12,8 +12,7 @@
 use super::binaries::Binaries;
 use super::identity::Identity;
 use super::{Error, ROLE, Tuning};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::random;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
@@ -132,7 +131,7 @@ fn place(data_dir: &Path, link: &Path, identity: Identity, tuning: Tuning) -> io
         }
         Tuning::Throwaway => std::env::temp_dir(),
     };
-    let folder = parent.join(format!("tuberry-postgres-{}", random_text()));
+    let folder = parent.join(format!("tuberry-postgres-{}", random::token(24)));
     private_folder(&folder, identity)?;
     symlink(&folder, link)?;
     tracing::info!(folder = %folder.display(), link = %link.display(), "PostgreSQL's user cannot enter the data directory: cluster made elsewhere");
@@ -149,7 +148,7 @@ fn initialise(folder: &Path, identity: Identity, binaries: &Binaries, tuning: Tu
         }
         let _ = fs::remove_file(&password);
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&password)?;
-        writeln!(file, "{}", random_text())?;
+        writeln!(file, "{}", random::token(24))?;
         identity.own(&password)
     };
     prepare().map_err(|error| Error::folder(folder, error))?;
@@ -177,7 +176,7 @@ fn initialise(folder: &Path, identity: Identity, binaries: &Binaries, tuning: Tu
 fn socket_folder(folder: &Path, identity: Identity) -> io::Result<PathBuf> {
     let run = folder.join("run");
     if run.as_os_str().len() + "/.s.PGSQL.65535.lock".len() > LONGEST_SOCKET_PATH {
-        let short = std::env::temp_dir().join(format!("tuberry-{}", &random_text()[..12]));
+        let short = std::env::temp_dir().join(format!("tuberry-{}", random::token(9)));
         private_folder(&short, identity)?;
         return Ok(short);
     }
@@ -199,11 +198,4 @@ pub(super) fn clean_environment(command: &mut Command) {
     if !cfg!(target_os = "macos") {
         command.env("LC_ALL", "C.UTF-8");
     }
-}
-
-/// 24 random bytes in letters that need no quoting anywhere.
-fn random_text() -> String {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
-    URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -59,7 +59,7 @@ pub enum Restart {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    #[error("no PostgreSQL 14 or later found: install it (apt install postgresql, brew install postgresql) or set DATABASE_URL")]
+    #[error("no PostgreSQL 14 or later found: install it (apt install postgresql, brew install postgresql)")]
     NotInstalled,
     #[error(
         "the cluster was made by PostgreSQL {cluster}, but {installed} is installed: install {cluster} or remove the data directory"

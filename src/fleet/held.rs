@@ -25,6 +25,12 @@ pub enum Standing {
     Lost,
 }
 
+/// Waits until a lease is no longer in force, or until the claims have ended.
+pub async fn not_in_force(mut standing: watch::Receiver<Standing>) {
+    // An error means that the claims have ended.
+    let _ = standing.wait_for(|standing| *standing != Standing::InForce).await;
+}
+
 #[derive(Debug)]
 struct Entry {
     epoch: i64,

@@ -19,6 +19,6 @@ mod takeover;
 mod taking;
 
 pub use claim::{ClaimResults, Claims, Unfit};
-pub use held::Standing;
+pub use held::{Standing, not_in_force};
 pub use links::Links;
 pub use supervisor::{Census, Fleet, Parts};

@@ -1,6 +1,6 @@
-//! Who may call what, decided in one place. [`require`] stands before every protected route: without a valid bearer token, or a session of the
-//! portal, of an active user nothing passes (401), and only owners and admins pass with a method that changes things (403). Handlers then take
-//! [`Tenant`], which says for whom they act.
+//! Who may call what. [`require`] stands before every protected route: without a valid bearer token, or a session of the portal, of an active user
+//! nothing passes (401), and only owners and admins pass with a method that changes things (403). Handlers then take [`Tenant`] or [`JobsReach`],
+//! which say for whom they act. What a role may do stands at [`ActiveUser`].
 
 use super::{AppState, Problem};
 use crate::sessions::{self, SessionCookie};
@@ -11,12 +11,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tuberry_domain::{ClientId, UserId};
 use tuberry_jobs::queue::control::Hand;
-use tuberry_storage::users::{self, ActiveUser, Role};
+use tuberry_storage::users::{self, ActiveUser, NoJobs};
 
 /// The layer before protected routes.
 pub(super) async fn require(State(state): State<AppState>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let user = identify(&state, request.headers(), request.method()).await?;
-    if !reads(request.method()) && user.role == Role::Manager {
+    if !reads(request.method()) && !user.may_change() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: изменять может владелец или администратор"));
     }
     request.extensions_mut().insert(user);
@@ -60,12 +60,12 @@ impl<S: Send + Sync> FromRequestParts<S> for JobsReach {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let user = parts.extensions.get::<ActiveUser>().ok_or_else(|| Problem::unauthorized("Войдите в систему"))?;
-        match (user.role, user.client) {
-            (Role::Manager, _) => {
+        match user.jobs() {
+            Ok(client) => Ok(Self(Hand { user: user.id, client })),
+            Err(NoJobs::Role) => {
                 Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: задания видят владелец и администратор"))
             }
-            (Role::Owner, None) => Err(Problem::bad_request("Пользователь не привязан к клиенту")),
-            (Role::Owner | Role::Admin, client) => Ok(Self(Hand { user: user.id, client })),
+            Err(NoJobs::Tenant) => Err(Problem::bad_request("Пользователь не привязан к клиенту")),
         }
     }
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tower_http::catch_panic::CatchPanicLayer;
 use tuberry_storage::Store;
-use tuberry_storage::users::{self, Role};
+use tuberry_storage::users;
 
 /// What the door needs.
 #[derive(Clone)]
@@ -56,9 +56,10 @@ impl Door {
         let user = user.ok_or_else(|| Problem::unauthorized("Введите токен администратора платформы вместо пароля"))?;
         let user = users::find_active(self.store.pool(), user).await?;
         let user = user.ok_or_else(|| Problem::unauthorized("Пользователь не найден или отключён"))?;
-        match (user.role, user.client) {
-            (Role::Admin, None) => Ok(()),
-            _ => Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: только для администратора платформы")),
+        if user.is_platform() {
+            Ok(())
+        } else {
+            Err(Problem::new(StatusCode::FORBIDDEN, "Недостаточно прав: только для администратора платформы"))
         }
     }
 }

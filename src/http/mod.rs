@@ -77,7 +77,7 @@ pub struct Demo {
 pub struct AppState {
     /// The database.
     pub store: Store,
-    /// Opens what jobs sealed.
+    /// Opens what jobs sealed, and seals accounts' proxies.
     pub sealer: Arc<Sealer>,
     /// Bearer tokens.
     pub tokens: Tokens,
@@ -85,7 +85,7 @@ pub struct AppState {
     pub bot_api: Arc<dyn BotApi>,
     /// SRP.
     pub prover: PasswordProver,
-    /// `None`: operators' messages come by polling.
+    /// `None`: operators' messages come by polling, or to somebody else (`BOT_UPDATES=off`).
     pub webhooks: Option<Webhooks>,
     /// How long a login may take.
     pub login_lifetime: Duration,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{interval, timeout};
 use tuberry_domain::ports::KeyClass;
 use tuberry_jobs::queue::{self, Queue, census, lag};
-use tuberry_storage::{Result, Store};
+use tuberry_storage::{Result, Store, sync};
 
 /// Between two times that the samples of histograms are added up, whoever scrapes or not.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -100,6 +100,9 @@ impl Metrics {
             let seconds = lag.and_then(|lag| (Utc::now() - lag.since).to_std().ok()).unwrap_or_default();
             gauge!("tuberry_job_oldest_ready_seconds", "kind" => kind.clone()).set(seconds);
         }
+        if let Some(finished) = sync::last_finished(self.store.pool()).await? {
+            gauge!("tuberry_sync_finished_timestamp_seconds").set(finished.timestamp() as f64);
+        }
         let Some(census) = census else { return Ok(()) };
         gauge!("tuberry_jobs_counted_timestamp_seconds").set(census.counted_at.timestamp() as f64);
         for kind in census.kinds {
@@ -152,6 +155,7 @@ fn describe() {
     describe_gauge!("tuberry_pool_connections_max", "Connections that the pool may have");
     describe_gauge!("tuberry_jobs", "Live and dead jobs of the whole cluster when they were last counted");
     describe_gauge!("tuberry_jobs_counted_timestamp_seconds", Unit::Seconds, "When the jobs were last counted");
+    describe_gauge!("tuberry_sync_finished_timestamp_seconds", Unit::Seconds, "When sync-accounts last ran to its end");
     describe_gauge!("tuberry_job_oldest_ready_seconds", Unit::Seconds, "How long a kind's oldest job has been able to start");
     describe_gauge!("tuberry_job_kind_paused", "Whether the kind is paused");
     describe_gauge!("tuberry_job_kind_known", "Whether a living process runs the kind");

@@ -1,5 +1,6 @@
 //! The portal: pages rendered here, and the little JavaScript that they need. Pages read from storage; whatever changes something is a call of
-//! the REST interface (`http`), which takes the session's cookie beside bearer tokens.
+//! the REST interface (`http`), which takes the session's cookie beside bearer tokens. Only signing in and out, the language and one's own password
+//! are forms of pages.
 
 mod accounts;
 mod api_docs;

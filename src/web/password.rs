@@ -4,7 +4,7 @@ use super::layout;
 use super::visitor::Visitor;
 use crate::credentials::{self, Refused};
 use crate::http::AppState;
-use crate::passwords;
+use crate::passwords::{self, Unfit};
 use axum::Form;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,9 +13,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tuberry_domain::Secret;
 use tuberry_storage::{Error, portal_sessions};
-
-/// Shortest new password, in characters.
-const SHORTEST: usize = 10;
 
 #[derive(Deserialize)]
 pub(super) struct Change {
@@ -42,9 +39,11 @@ async fn try_change(state: &AppState, visitor: &Visitor, change: Change) -> Resu
     if !visitor.session.fits(&change.csrf) {
         return Ok(Some(visitor.text("form-expired")));
     }
-    let length = change.new.expose().chars().count();
-    if length < SHORTEST || change.new.expose().len() > passwords::LONGEST {
-        return Ok(Some(visitor.language.text_with("password-length", &[("least", SHORTEST.into())])));
+    let unfit = |id: &str, name: &'static str, limit: usize| Ok(Some(visitor.language.text_with(id, &[(name, limit.into())])));
+    match passwords::check_new(&change.new) {
+        Ok(()) => {}
+        Err(Unfit::TooShort) => return unfit("password-length", "least", passwords::LEAST),
+        Err(Unfit::TooLong) => return unfit("password-too-long", "most", passwords::MOST),
     }
     if change.new.expose() != change.again.expose() {
         return Ok(Some(visitor.text("passwords-differ")));

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use tuberry_domain::ClientId;
 use tuberry_storage::portal_sessions::SignedIn;
-use tuberry_storage::users::Role;
+use tuberry_storage::users::NoJobs;
 
 /// Somebody who is signed in, on a page of the portal. Nobody: the sign-in page.
 #[derive(Clone)]
@@ -26,12 +26,12 @@ pub(super) struct Visitor {
 impl Visitor {
     /// May change things.
     pub fn may_change(&self) -> bool {
-        self.signed_in.user.role != Role::Manager
+        self.signed_in.user.may_change()
     }
 
     /// The platform's administrator.
     pub fn is_platform(&self) -> bool {
-        self.signed_in.user.role == Role::Admin && self.signed_in.user.client.is_none()
+        self.signed_in.user.is_platform()
     }
 
     pub fn text(&self, id: &str) -> String {
@@ -99,10 +99,10 @@ impl FromRequestParts<AppState> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
-        match (visitor.signed_in.user.role, visitor.signed_in.user.client) {
-            (Role::Manager, _) => Err(layout::refused(&visitor, "forbidden")),
-            (Role::Owner, None) => Err(layout::refused(&visitor, "no-tenant")),
-            (Role::Owner | Role::Admin, client) => Ok(Self { visitor, client }),
+        match visitor.signed_in.user.jobs() {
+            Ok(client) => Ok(Self { visitor, client }),
+            Err(NoJobs::Role) => Err(layout::refused(&visitor, "forbidden")),
+            Err(NoJobs::Tenant) => Err(layout::refused(&visitor, "no-tenant")),
         }
     }
 }

@@ -43,6 +43,13 @@ async fn a_database_without_migrations_is_refused_until_it_is_migrated() {
     assert!(first.0 && second.0, "{} {}", first.2, second.2);
     assert!(tuberry(&["migrate"], &url, "").await.0);
     assert_eq!(tuberry_storage::migrations::missing(database.store.pool()).await.unwrap(), 0);
+
+    // Without an old Tuberry the time of both ends at once: nothing is kept in its form.
+    let finished = async || tuberry_storage::moving::is_finished(database.store.pool()).await.unwrap();
+    assert!(!finished().await);
+    let (success, says, last) = tuberry(&["migrate", "--finish"], &[url[0], ("APP_SECRET", "app")], "").await;
+    assert!(success && says.contains("0 tokens"), "{says} {last}");
+    assert!(finished().await);
 }
 
 #[tokio::test]
@@ -60,7 +67,8 @@ async fn a_created_user_signs_in() {
     let before = app.fingerprint().await;
     for (arguments, password) in [
         (&create[..], "correct horse\n"),
-        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], "short\n"),
+        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], "ромашка12\n"),
+        (&["user", "create", "--email", "second@example.org", "--new-client", "Лютик", "--password-stdin"][..], &"x".repeat(257)),
         (&["user", "create", "--email", "second@example.org", "--client", "99999", "--password-stdin"][..], "correct horse\n"),
         (&["user", "create", "--email", "second@example.org", "--role", "manager", "--password-stdin"][..], "correct horse\n"),
         (&["user", "create", "--email", "nonsense", "--role", "admin", "--password-stdin"][..], "correct horse\n"),

@@ -4,7 +4,7 @@ use super::queue_kit::*;
 use crate::support::database;
 use sqlx::PgPool;
 use std::time::Duration;
-use tuberry_jobs::queue::census;
+use tuberry_jobs::queue::{LEASE, census};
 use tuberry_jobs::retention::{Retention, sweep};
 use tuberry_storage::{clients, projects};
 
@@ -96,11 +96,37 @@ async fn the_jobs_are_counted_and_a_dear_count_is_not_repeated_soon() {
     let pool = database.store.pool();
     assert!(census::last(pool).await.unwrap().is_none());
     put_all(&database, &[Act::n(1), Act::n(2), Act::n(3).key("k"), Act::n(4).key("k")]).await;
-    assert!(census::take(pool, Duration::from_secs(9)).await.unwrap());
+    assert!(census::take(pool, LEASE).await.unwrap());
     let counted = census::last(pool).await.unwrap().unwrap();
     assert_eq!(counted.kinds.iter().map(|kind| (kind.ready, kind.held)).collect::<Vec<_>>(), [(3, 1)]);
-    execute(pool, "update queue.census set counted_at = now() - interval '40 seconds', took = 1").await;
-    assert!(!census::take(pool, Duration::from_secs(9)).await.unwrap(), "a second of counting is followed by 50 s of rest");
-    execute(pool, "update queue.census set counted_at = now() - interval '51 seconds'").await;
-    assert!(census::take(pool, Duration::from_secs(9)).await.unwrap());
+    let rests = "select count(*) from queue.census where abs(extract(epoch from rests_until - counted_at) - 50 * took) < 0.05";
+    assert_eq!(number(pool, rests).await, 1, "a count is followed by fifty times as long a rest");
+    execute(pool, "update queue.census set rests_until = now() + interval '1 minute'").await;
+    assert!(!census::take(pool, LEASE).await.unwrap());
+    execute(pool, "update queue.census set rests_until = now()").await;
+    assert!(census::take(pool, LEASE).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_was_given_up_is_not_repeated_soon_either() {
+    let database = database().await;
+    let pool = database.store.pool();
+    let rests = "select count(*) from queue.census where rests_until > now() + interval '3 minutes'";
+    // The first count of all does not come to its end.
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table queue.paused_kinds in access exclusive mode").execute(&mut *lock).await.unwrap();
+    assert!(census::take(pool, LEASE).await.is_err());
+    lock.rollback().await.unwrap();
+    assert!(census::last(pool).await.unwrap().is_none());
+    assert_eq!(number(pool, rests).await, 1);
+    assert!(!census::take(pool, LEASE).await.unwrap());
+    // The next one does, and the one after it does not.
+    execute(pool, "update queue.census set rests_until = now()").await;
+    put_all(&database, &[Act::n(1)]).await;
+    assert!(census::take(pool, LEASE).await.unwrap());
+    execute(pool, "update queue.census set rests_until = now(); alter function queue.counts(integer, float8) rename to away")
+        .await;
+    assert!(census::take(pool, LEASE).await.is_err());
+    assert_eq!(number(pool, rests).await, 1);
+    assert_eq!(census::last(pool).await.unwrap().unwrap().kinds.len(), 1, "the last numbers stay");
 }

@@ -103,8 +103,8 @@ async fn traces_lead_from_end_to_end(stack: &Stack, collector: &Collector) {
 async fn numbers_are_right(stack: &Stack, worker: u16, api: u16) -> (Scrape, Scrape) {
     let counted = async || {
         let scrape = Scrape::of(worker).await;
-        let settled = scrape.value("tuberry_jobs", &[("kind", "mirror-message"), ("state", "ready")]).is_some()
-            || scrape.value("tuberry_jobs_counted_timestamp_seconds", &[]).is_some();
+        let stamps = ["tuberry_jobs_counted_timestamp_seconds", "tuberry_sync_finished_timestamp_seconds"];
+        let settled = stamps.iter().all(|name| scrape.value(name, &[]).is_some());
         (settled && scrape.value("tuberry_job_runs_total", &[("kind", "refresh-topic"), ("outcome", "done")]) >= Some(1.0))
             .then_some(scrape)
     };

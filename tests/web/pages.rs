@@ -1,6 +1,6 @@
 //! Pages over HTTP, without a browser: who sees what, and what every page promises.
 
-use super::visit::{Shop, Visit, assert_clean, words};
+use super::visit::{PASSWORD, Shop, Visit, assert_clean, words};
 use crate::api::App;
 use tuberry_storage::users::Role;
 
@@ -108,6 +108,28 @@ async fn a_cookie_alone_changes_nothing() {
     owner.call("POST", &retry, Some(&token), "").await.ok(204);
     let page = owner.open(&format!("/admin/jobs/{job}")).await.text;
     assert!(words(&page).contains(&"готово") && words(&page).contains(&"Повтор"));
+}
+
+#[tokio::test]
+async fn a_password_is_changed_and_what_cannot_be_one_is_refused_with_the_reason() {
+    let app = App::start().await;
+    let owner = Visit::of(&app, Role::Owner, Some(app.owner().await.client)).await;
+    let token = owner.token().await;
+    let new = "ромашка123";
+    let long = "x".repeat(257);
+    for (csrf, old, new, again, status, says) in [
+        ("x", PASSWORD, new, new, 422, "обновите"),
+        (&token, PASSWORD, "ромашка12", "ромашка12", 422, "не меньше 10 символов"),
+        (&token, PASSWORD, &long, &long, 422, "не больше 256 символов"),
+        (&token, PASSWORD, new, "ромашка124", 422, "не совпадают"),
+        (&token, "wrong horse", new, new, 422, "неверен"),
+        (&token, PASSWORD, new, new, 200, "Пароль изменён"),
+        (&token, PASSWORD, new, new, 422, "неверен"),
+    ] {
+        let fields = [("csrf", csrf), ("old", old), ("new", new), ("again", again)];
+        let page = owner.submit("/password", &fields).await.ok(status).text;
+        assert!(words(&page).iter().any(|text| text.contains(says)), "{new}: {:?}", words(&page));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tuberry_storage::users::Role;
 /// Bytes of a page.
 const LARGEST_PAGE: usize = 60_000;
 
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 
 static HASH: LazyLock<String> = LazyLock::new(|| passwords::hash(&Secret::new(PASSWORD.into())));
 
@@ -53,6 +53,14 @@ impl Visit {
             None => request,
         };
         read(request.body(body.to_owned()).send().await.unwrap()).await
+    }
+
+    /// A form of a page, sent without a script.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = reqwest::Url::parse_with_params("http://x", fields).unwrap().query().unwrap_or_default().to_owned();
+        let request = self.client.post(format!("{}{path}", self.base)).header(COOKIE, &self.cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
+        read(request.send().await.unwrap()).await
     }
 
     /// The CSRF token that the session's pages carry.

@@ -1,20 +1,8 @@
-//! An account: its state as the portal shows it, what it accepts, and what can be wrong with it.
+//! An account: what it accepts, and what can be wrong with it.
 
 use crate::{ChatId, ChatKind};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-
-/// `personaltelegramaccountstatus` of the shared database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AccountStatus {
-    /// Never connected yet.
-    Pending,
-    /// Connected, or to be connected by a worker.
-    Active,
-    /// Out of service until somebody acts; `last_error` says what.
-    Error,
-}
 
 /// Which chats of an account are mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

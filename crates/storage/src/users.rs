@@ -27,6 +27,36 @@ pub struct ActiveUser {
     pub client: Option<ClientId>,
 }
 
+/// Why a user may see no jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoJobs {
+    /// A manager.
+    Role,
+    /// An owner of nothing.
+    Tenant,
+}
+
+impl ActiveUser {
+    /// May change things.
+    pub fn may_change(&self) -> bool {
+        self.role != Role::Manager
+    }
+
+    /// The platform's administrator: an admin without a tenant.
+    pub fn is_platform(&self) -> bool {
+        self.role == Role::Admin && self.client.is_none()
+    }
+
+    /// Whose jobs the user may see and touch: owners and admins their tenant's, the platform's administrator everybody's (`None`).
+    pub fn jobs(&self) -> std::result::Result<Option<ClientId>, NoJobs> {
+        match (self.role, self.client) {
+            (Role::Manager, _) => Err(NoJobs::Role),
+            (Role::Owner, None) => Err(NoJobs::Tenant),
+            (Role::Owner | Role::Admin, client) => Ok(client),
+        }
+    }
+}
+
 /// What a login by password needs.
 #[derive(Clone, Debug)]
 pub struct Credentials {

@@ -2,7 +2,7 @@
 //!
 //! - [`crate::enqueue`] writes rows in the caller's transaction (`enqueue`).
 //! - [`Queue`] is this process' engine, on a thread of its own: it claims, acknowledges, renews leases and listens (`engine`, `heartbeat`,
-//!   `listener`), all by the functions of migration 0002 (`statements`).
+//!   `listener`), all by the functions of the schema `queue` (`statements`).
 //! - [`Runner`] runs one apalis worker per registered kind, fed by the engine (`backend`, `service`).
 //! - `board` is apalis' own page over the table.
 //! - [`control`] is for operators and other jobs, [`retention`] for the clock; [`pages`], [`audits`] and [`lag`] are what people see, [`meters`] and

@@ -9,6 +9,11 @@ use tuberry_storage::{Result, reading, words};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
+/// Whether this can be a job's id: a ULID. Anything else names nothing.
+pub fn is_job_id(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]

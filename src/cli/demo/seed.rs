@@ -2,10 +2,8 @@
 //! per data directory and kept in `demo.json`, with the demo's own secrets.
 
 use super::telegram::Simulated;
-use crate::passwords;
+use crate::{passwords, random};
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -73,7 +71,7 @@ impl Seed {
         telegram.person("Борис", "Новиков").await?;
         let bot_token = telegram.bot("tuberry_demo_bot").await?;
         let forum_chat_id = telegram.forum("Рабочая группа", &bot_token, &[operator_id]).await?;
-        let (password, webhook_secret) = (random_text(12), random_text(24));
+        let (password, webhook_secret) = (random::token(12), random::token(24));
 
         let mut tx = store.begin().await?;
         let client = clients::create(&mut tx, "Демо").await?;
@@ -92,8 +90,8 @@ impl Seed {
         tx.commit().await?;
 
         let seed = Self {
-            app_secret: random_text(32),
-            jwt_secret: random_text(32),
+            app_secret: random::token(32),
+            jwt_secret: random::token(32),
             password,
             owner_id: owner.0,
             admin_id: admin.0,
@@ -125,10 +123,4 @@ async fn user(tx: &mut Tx, email: &str, password: &str, role: Role, client: Opti
     let hashed_password = Secret::new(passwords::hash(&Secret::new(password.to_owned())));
     let user = NewUser { email: email.to_owned(), hashed_password, role, client };
     users::create(tx, &user).await?.with_context(|| format!("{email} exists already"))
-}
-
-fn random_text(bytes: usize) -> String {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random).expect("the operating system has random numbers");
-    URL_SAFE_NO_PAD.encode(random)
 }

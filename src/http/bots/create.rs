@@ -4,10 +4,9 @@ use super::{GivenChat, bind_project, described_chat, group, refusal, set_webhook
 use crate::http::auth::Tenant;
 use crate::http::extract::{Json, RowId};
 use crate::http::{AppState, Problem};
+use crate::random;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use tuberry_domain::ports::BotToken;
 use tuberry_domain::{ProjectId, Secret};
@@ -89,9 +88,7 @@ fn has_token_form(token: &str) -> bool {
 
 /// 43 characters of 256 random bits: also a valid `secret_token`.
 fn fresh_secret() -> Secret<String> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).expect("the system has randomness");
-    Secret::new(URL_SAFE_NO_PAD.encode(bytes))
+    Secret::new(random::token(32))
 }
 
 #[cfg(test)]

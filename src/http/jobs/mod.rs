@@ -23,6 +23,7 @@ use super::Problem;
 use super::extract::in_path;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use tuberry_jobs::queue::pages::is_job_id;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -44,10 +45,6 @@ impl IntoParams for JobId {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![in_path("id", ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9A-Za-z]{26}$")))]
     }
-}
-
-fn is_job_id(text: &str) -> bool {
-    text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether a job can be of such a kind.

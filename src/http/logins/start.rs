@@ -4,10 +4,9 @@ use super::{current_url, wait_while};
 use crate::http::auth::Tenant;
 use crate::http::extract::{Json, RowId};
 use crate::http::{AppState, Problem};
+use crate::random;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -79,7 +78,7 @@ pub(in crate::http) async fn start(
         return Err(Problem::conflict("У бота проекта нет рабочей группы: сначала выберите группу"));
     }
     let expires_at = Utc::now() + state.login_lifetime;
-    let login = NewLogin { id: unguessable_id(), client: tenant.client, project: project.id, expires_at };
+    let login = NewLogin { id: random::token(24), client: tenant.client, project: project.id, expires_at };
     let mut tx = state.store.begin().await?;
     if !open_logins::make_room(&mut tx, login.client, login.project).await? {
         let wait = Duration::from_secs(30);
@@ -111,11 +110,4 @@ async fn give_up(state: &AppState, login: &NewLogin, row: Login) -> Result<Probl
         Some(error) => Problem::unavailable(error),
         None => Problem::unavailable("Telegram не выдал QR-код: попробуйте ещё раз").retry_after(Duration::from_secs(5)),
     })
-}
-
-/// 32 characters of 192 random bits.
-fn unguessable_id() -> String {
-    let mut bytes = [0u8; 24];
-    getrandom::fill(&mut bytes).expect("the system has randomness");
-    URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tuberry_domain::ClientId;
 use tuberry_jobs::queue::LEASE;
 use tuberry_jobs::queue::audits::Entry;
-use tuberry_jobs::queue::pages::{self, Attempt, Detailed, State as Place};
+use tuberry_jobs::queue::pages::{self, Attempt, Detailed, State as Place, is_job_id};
 use tuberry_storage::{Result, Store};
 
 const AUDITS: i64 = 20;
@@ -24,11 +24,6 @@ async fn read(store: &Store, client: Option<ClientId>, id: &str) -> Result<Optio
     let Some(job) = pages::read(store.pool(), client, id, LEASE).await? else { return Ok(None) };
     let audits = tuberry_jobs::queue::audits::of_job(store.pool(), client, id, AUDITS).await?;
     Ok(Some((job, audits)))
-}
-
-/// A ULID; anything else names nothing.
-fn is_job_id(text: &str) -> bool {
-    text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 pub(in crate::web) async fn show(State(state): State<AppState>, operator: Operator, Path(id): Path<String>) -> Response {

@@ -43,6 +43,7 @@ new-password-again = New password once more
 wrong-old-password = The present password is wrong
 passwords-differ = The new passwords differ
 password-length = The new password needs { $least } characters at least
+password-too-long = The new password may have { $most } characters at most
 password-changed = Password changed. Your other sessions have ended.
 
 # Projects
@@ -132,7 +133,7 @@ no-jobs = All done
     .help = No job waits, runs or has failed. Those that are done are in the list below.
 jobs-list = List of jobs
 no-jobs-found = No jobs match
-    .help = Finished jobs are kept for a week.
+    .help = Finished jobs are kept for a while.
 account-number = Account number
 dialog-number = Dialog number
 error-text = Text of the error

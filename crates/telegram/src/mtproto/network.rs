@@ -157,24 +157,17 @@ impl Network {
         self.pace.turn().await;
     }
 
-    /// The same with one DC behind another address.
-    #[must_use]
-    pub fn reaching(mut self, dc: i32, address: SocketAddrV4) -> Self {
-        self.addresses.insert(dc, address);
-        self
-    }
-
     /// Base URL of the simulator's Bot API; `None` for the real Telegram, whose address the configuration knows.
     pub fn bot_api_base(&self) -> Option<&str> {
         self.simulator.as_ref().map(|(_, base)| base.as_str())
     }
 
-    /// The DC where logins begin.
     /// Where a connection without a home goes first.
     pub fn first_address(&self) -> Option<SocketAddrV4> {
         self.addresses.get(&self.first_dc).copied()
     }
 
+    /// The DC where logins begin.
     pub(crate) fn first_dc(&self) -> i32 {
         self.first_dc
     }
