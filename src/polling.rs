@@ -1,5 +1,8 @@
 //! Long polling of the managing bots (`BOT_UPDATES=polling`): one process per bot, by a claim of its own class. An update is taken
 //! in durably before the next `getUpdates` confirms it to Telegram. A webhook that somebody set meanwhile is deleted, its updates kept.
+//!
+//! Telegram numbers updates anew after a week without any (core.telegram.org/bots/api#update), another server from the start. So an offset
+//! counts only until it has confirmed what is before it: an empty answer says so, and from then on none is named.
 
 use crate::fleet::{Claims, not_in_force};
 use std::collections::BTreeMap;
@@ -14,8 +17,8 @@ use tuberry_domain::BotId;
 use tuberry_domain::bot_update::BotUpdate;
 use tuberry_domain::ports::{BotApi, BotError, KeyClass, Lease, Reuse};
 use tuberry_jobs::{Backoff, Origin, bot_updates};
+use tuberry_storage::Store;
 use tuberry_storage::bot_polling::{self, PolledBot};
-use tuberry_storage::{Result, Store};
 
 /// Between two looks for bots that nobody polls.
 const LOOK: Duration = Duration::from_secs(1);
@@ -113,7 +116,7 @@ impl Poller {
             let pause = match bot_polling::next_update(&self.store, bot).await {
                 Err(error) => Err(error.to_string()),
                 Ok(offset) => match self.api.get_updates(token, offset, WAIT).await {
-                    Ok(updates) => self.accept(&updates).await.map_err(|error| error.to_string()),
+                    Ok(updates) => self.accept(offset, &updates).await,
                     Err(BotError::RetryAfter(pause)) => {
                         sleep(pause).await;
                         Ok(())
@@ -144,26 +147,29 @@ impl Poller {
     }
 
     /// Takes updates in, one transaction each, in order. Those behind one that failed are asked for again.
-    async fn accept(&self, updates: &[serde_json::Value]) -> Result<()> {
-        let mut next = None;
+    async fn accept(&self, offset: i64, updates: &[serde_json::Value]) -> Result<(), String> {
+        let mut next = if updates.is_empty() { 0 } else { offset };
         let mut done = Ok(());
         for update in updates {
             if let Some(update) = BotUpdate::parse(update) {
-                done = self.accept_one(&update).await;
+                done = self.accept_one(&update).await.map_err(|error| error.to_string());
                 if done.is_err() {
                     break;
                 }
             }
-            next = update["update_id"].as_i64().map(|id| id + 1).or(next);
+            next = update["update_id"].as_i64().map_or(next, |id| id + 1);
         }
-        if let Some(next) = next {
-            bot_polling::advance(&self.store, self.bot.id, next).await?;
+        if next != offset {
+            let advanced = bot_polling::advance(&self.store, self.bot.id, &self.lease, next).await;
+            advanced.map_err(|error| error.to_string())?;
+        } else if done.is_ok() && !updates.is_empty() {
+            return Err("the same updates came again".into());
         }
         done
     }
 
     /// One update is one trace: what an operator wrote is followed to the customer.
-    async fn accept_one(&self, update: &BotUpdate) -> Result<()> {
+    async fn accept_one(&self, update: &BotUpdate) -> tuberry_storage::Result<()> {
         let origin = Origin::fresh();
         let span =
             tracing::info_span!(parent: None, "update", bot = self.bot.id.0, trace_id = origin.trace_id(), otel.name = Empty);

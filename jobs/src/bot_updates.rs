@@ -50,7 +50,7 @@ async fn answer_getid(store: &Store, bot: BotId, message: &BotMessage) -> Result
 async fn accept_reply(store: &Store, bot: BotId, message: &BotMessage, topic: ThreadId) -> Result<()> {
     let mut tx = store.begin().await?;
     // Asked first: a topic whose number is stored between the two look-ups is found by the second.
-    let may_appear = mirror::topic_may_appear(&mut tx, bot, message.chat.id).await?;
+    let may_appear = mirror::topic_may_appear(&mut tx, bot, message.chat.id, message.date).await?;
     let Some(to) = replies::addressee(&mut tx, bot, message.chat.id, topic).await? else {
         // An operator can be quicker than the job that created the topic. Telegram offers the update again.
         return if may_appear { Err(Error::Early("topic")) } else { Ok(()) };

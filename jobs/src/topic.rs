@@ -54,7 +54,13 @@ impl<'a> Topic<'a> {
         mirror::topic_begins(self.cx.store.pool(), self.place.dialog).await?;
         let topic = match self.cx.bots.create_topic(&self.place.token, self.group, &name).await {
             Ok(topic) => topic,
-            Err(error) => return Err(self.outcome(&error).await?),
+            Err(error) => {
+                // Told that there is none: nobody can answer in it. An answer that was lost leaves that open.
+                if !matches!(error, BotError::Lost(_)) {
+                    mirror::topic_not_created(self.cx.store.pool(), self.place.dialog).await?;
+                }
+                return Err(self.outcome(&error).await?);
+            }
         };
         mirror::topic_created(self.cx.store.pool(), self.place.dialog, self.group, topic, &name).await?;
         self.place.topic = Some(topic);

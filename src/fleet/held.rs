@@ -39,6 +39,8 @@ struct Entry {
     since: Duration,
     locked: bool,
     by_job: bool,
+    /// When another run of its job first asked for it.
+    asked_again: Option<Duration>,
     standing: watch::Sender<Standing>,
 }
 
@@ -98,6 +100,7 @@ impl Held {
             since: boot_clock::now(),
             locked: true,
             by_job,
+            asked_again: None,
             standing: watch::Sender::new(Standing::InForce),
         };
         self.entries().insert((lease.class, lease.object), entry);
@@ -116,6 +119,15 @@ impl Held {
     /// Who claimed it here, if somebody did.
     pub fn holder(&self, class: KeyClass, object: i32) -> Option<Holder> {
         self.entries().get(&(class, object)).map(|entry| Holder { by_job: entry.by_job, locked: entry.locked })
+    }
+
+    /// Another run of the job that claimed it asks for it: how long ago one did so first.
+    pub fn asked_again(&self, class: KeyClass, object: i32) -> Duration {
+        let now = boot_clock::now();
+        let mut entries = self.entries();
+        entries
+            .get_mut(&(class, object))
+            .map_or(Duration::ZERO, |entry| now.saturating_sub(*entry.asked_again.get_or_insert(now)))
     }
 
     /// The session with the locks is gone.

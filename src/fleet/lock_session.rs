@@ -285,7 +285,11 @@ impl LockSession {
             in_time(leases::unlock(&mut session.conn, class, &objects)).await?;
         }
         if leases.iter().any(|(lease, _)| lease.class == KeyClass::Account) {
-            workers::announce(&mut session.conn, "given back").await;
+            let announced = async {
+                workers::announce(&mut session.conn, "given back").await;
+                Ok(())
+            };
+            in_time(announced).await?;
         }
         Ok(())
     }

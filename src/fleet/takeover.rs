@@ -16,6 +16,8 @@ pub(super) const FENCE: Duration = Duration::from_secs(5);
 pub(super) const SETTLED: Duration = Duration::from_secs(15);
 /// Whatever became of the owner, it has no connection any more when its lease is so old.
 pub(super) const GONE: Duration = Duration::from_secs(90);
+/// A run of a job that was interrupted has no connection any more when so much time has passed since.
+pub(super) const CLOSING: Duration = Duration::from_secs(6);
 /// A new session leaves the leases of others alone for so long: after a restart of PostgreSQL the living owners come back first.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
@@ -60,6 +62,16 @@ pub(super) fn decide(found: &Found, me: &str, reuse: Reuse) -> Decision {
     let orphaned = found.orphaned || proves_orphaned(found);
     let closed_at = if orphaned { SETTLED } else { GONE };
     match closed_at.checked_sub(found.age).filter(|left| !left.is_zero()) {
+        None => Decision::Take { key_is_free: true },
+        Some(_) if reuse == Reuse::Optional => Decision::Take { key_is_free: false },
+        Some(left) => Decision::Wait(left),
+    }
+}
+
+/// What to do with a claim that an earlier run of the asking job made in this process, asked for first so long ago. That run has ended, but its
+/// connection may be closing yet; it gives the claim back when it has seen the close.
+pub(super) fn decide_again(waited: Duration, reuse: Reuse) -> Decision {
+    match CLOSING.checked_sub(waited).filter(|left| !left.is_zero()) {
         None => Decision::Take { key_is_free: true },
         Some(_) if reuse == Reuse::Optional => Decision::Take { key_is_free: false },
         Some(left) => Decision::Wait(left),

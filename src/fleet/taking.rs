@@ -6,7 +6,7 @@ use super::dial::in_time;
 use super::held::Holder;
 use super::lock_session::{LockSession, RETRY, Session};
 use super::takeover::{self, Decision, GONE, GRACE, SETTLED, SILENT};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 use tuberry_domain::ports::{Claim, ClaimError, KeyClass, Reuse};
 use tuberry_storage::Result;
@@ -30,14 +30,19 @@ impl LockSession {
         by_job: bool,
     ) -> Result<ClaimResults> {
         let mut results: ClaimResults = Vec::with_capacity(objects.len());
-        // What this process holds is in use, unless a job claimed it: its run has ended when the next one asks.
-        let (mut free, mut reclaimed) = (Vec::new(), HashSet::new());
+        // What this process holds is in use, unless a job claimed it: its run has ended when the next one asks, and its connection soon will have.
+        let (mut free, mut reclaimed) = (Vec::new(), HashMap::new());
         for &object in objects {
             match self.held.holder(class, object) {
                 None => free.push(object),
                 Some(Holder { by_job: true, locked: true }) if by_job => {
-                    reclaimed.insert(object);
-                    free.push(object);
+                    match takeover::decide_again(self.held.asked_again(class, object), reuse) {
+                        Decision::Take { key_is_free } => {
+                            reclaimed.insert(object, key_is_free);
+                            free.push(object);
+                        }
+                        Decision::Wait(left) => results.push((object, busy(left))),
+                    }
                 }
                 Some(_) => results.push((object, busy(AGAIN))),
             }
@@ -46,11 +51,16 @@ impl LockSession {
         let found = in_time(leases::find(&mut session.conn, class, &locked)).await?;
         let orphaned: Vec<(i32, i64)> = found
             .iter()
-            .filter(|found| takeover::proves_orphaned(found) && !found.orphaned && !reclaimed.contains(&found.object))
+            .filter(|found| takeover::proves_orphaned(found) && !found.orphaned && !reclaimed.contains_key(&found.object))
             .map(|found| (found.object, found.epoch))
             .collect();
         in_time(leases::mark_orphaned(&mut session.conn, class, &orphaned, SETTLED)).await?;
         self.take(session, class, &found, reuse, by_job, &mut results).await?;
+        for (object, result) in &mut results {
+            if let (Ok(claim), Some(key_is_free)) = (result, reclaimed.get(object)) {
+                claim.key_is_free &= key_is_free;
+            }
+        }
         Ok(results)
     }
 
@@ -60,7 +70,7 @@ impl LockSession {
         session: &mut Session,
         class: KeyClass,
         objects: Vec<i32>,
-        reclaimed: &HashSet<i32>,
+        reclaimed: &HashMap<i32, bool>,
         results: &mut ClaimResults,
     ) -> Result<Vec<i32>> {
         let (now, me) = (boot_clock::now(), self.held.owner().to_owned());
@@ -75,7 +85,7 @@ impl LockSession {
                     in_time(leases::unlock(&mut session.conn, class, &[found.object])).await?;
                 }
                 results.push((found.object, busy(AGAIN)));
-            } else if waits || reclaimed.contains(&found.object) {
+            } else if waits || reclaimed.contains_key(&found.object) {
                 ours.push(found.object);
             } else {
                 wanted.insert(found.object, found);
@@ -87,12 +97,17 @@ impl LockSession {
             session.waiting.insert((class, object), now);
             ours.push(object);
         }
+        let mut silent: HashMap<&str, Vec<i32>> = HashMap::new();
         for (object, found) in wanted {
             results.push((object, busy(AGAIN)));
-            if let Some(owner) = found.owner.as_deref().filter(|_| found.age >= GONE)
-                && in_time(leases::end_holder(&mut session.conn, class, object, owner, GONE)).await?
-            {
-                tracing::warn!(?class, object, owner, "a silent owner's session was ended");
+            if let Some(owner) = found.owner.as_deref().filter(|_| found.age >= GONE) {
+                silent.entry(owner).or_default().push(object);
+            }
+        }
+        // One session holds all locks of an owner.
+        for (owner, objects) in silent {
+            if in_time(leases::end_holder(&mut session.conn, class, &objects, owner, GONE)).await? {
+                tracing::warn!(?class, ?objects, owner, "a silent owner's session was ended");
             }
         }
         Ok(ours)

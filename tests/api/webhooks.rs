@@ -8,8 +8,12 @@ fn update(text: &str, chat: i64) -> String {
 }
 
 fn message(id: i64, topic: i64, text: &str, chat: i64) -> String {
+    dated(1_700_000_000, id, topic, text, chat)
+}
+
+fn dated(date: i64, id: i64, topic: i64, text: &str, chat: i64) -> String {
     json!({ "update_id": 1, "message": {
-        "message_id": id, "date": 1_700_000_000, "message_thread_id": topic, "is_topic_message": true, "text": text,
+        "message_id": id, "date": date, "message_thread_id": topic, "is_topic_message": true, "text": text,
         "chat": { "id": chat, "type": "supergroup", "title": "Группа", "is_forum": true },
         "from": { "id": 9, "is_bot": false, "first_name": "Олег" } } })
     .to_string()
@@ -118,6 +122,24 @@ async fn a_topic_number_of_the_former_group_is_nobody_in_either_group() {
     assert_eq!(app.fingerprint().await, before, "the former group is none of the bot's any more");
     operator_writes(&app, bot, -1002, 7, 5, "в новой").await;
     assert_eq!(app.fingerprint().await, before, "the dialog's topic stands in the former group");
+}
+
+#[tokio::test]
+async fn an_answer_comes_again_while_its_topic_may_be_being_created_but_not_for_ever() {
+    let app = App::start().await;
+    let owner = app.owner().await;
+    let project = app.project(&owner).await;
+    let account = app.account(&owner, project).await;
+    let bot = app.bot(&owner, Some("-1001"), "right").await;
+    app.dialog(&owner, bot, account, 77, 0).await;
+    app.execute("update personal_telegram_dialogs set topic_begun_at = now()").await;
+    let now = chrono::Utc::now().timestamp();
+    let path = format!("{bot}/right");
+    call(&app, &path, None, dated(now, 5, 8, "Здравствуйте", -1001)).await.problem(503);
+    call(&app, &path, None, dated(now - 61, 5, 8, "Здравствуйте", -1001)).await.ok(200);
+    app.execute("update personal_telegram_dialogs set topic_begun_at = now() - interval '61 seconds'").await;
+    call(&app, &path, None, dated(now, 5, 8, "Здравствуйте", -1001)).await.ok(200);
+    assert_eq!(app.value("select count(*) from messages").await.as_deref(), Some("0"));
 }
 
 #[tokio::test]

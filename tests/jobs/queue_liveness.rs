@@ -3,6 +3,8 @@
 use super::queue_kit::*;
 use super::queue_processes::{Noted, create_test_runs, worker_process};
 use crate::support::{OwnCluster, database, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sqlx::{Connection as _, PgConnection};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -114,6 +116,42 @@ async fn jobs_go_on_after_a_restart_of_the_database() {
         assert!(sequence.is_sorted(), "{key}: {sequence:?}");
     }
     assert_eq!(log.overlaps(), 0);
+    running.stop().await;
+}
+
+/// As long as it lives its last statement may yet commit: what it claims then, this process would know nothing of.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_before_a_session_that_owes_an_answer_has_ended() {
+    let cluster = OwnCluster::start().await;
+    let store = Store::open(&cluster.url, 5).unwrap();
+    let log = Log::default();
+    let running = Running::start(config(&cluster.url), &log);
+    let put = async |n: i64| {
+        let mut tx = store.begin().await.unwrap();
+        tuberry_jobs::enqueue(&mut tx, &Act::n(n)).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let sessions = async || -> Vec<i32> {
+        let sql =
+            "select pid from pg_stat_activity where datname = current_database() and application_name = 'tuberry-queue-step'";
+        sqlx::query_scalar(sql).fetch_all(store.pool()).await.unwrap()
+    };
+    put(1).await;
+    wait_status(store.pool(), 1, "Done").await;
+    // A process that is stopped takes no signal to end, like one whose commit waits for the disk.
+    let deaf = sessions().await;
+    let signal = |signal| deaf.iter().for_each(|&pid| kill(Pid::from_raw(pid), signal).unwrap());
+    signal(Signal::SIGSTOP);
+    put(2).await;
+    wait_until(Duration::from_secs(60), "a session after it", async || {
+        sessions().await.iter().find(|pid| !deaf.contains(pid)).copied()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(log.started(), [1]);
+    signal(Signal::SIGCONT);
+    wait_status(store.pool(), 2, "Done").await;
+    assert_eq!(log.started(), [1, 2]);
     running.stop().await;
 }
 

@@ -56,3 +56,34 @@ async fn a_webhook_set_behind_the_pollers_back_is_deleted_and_no_reply_is_lost()
     stack.answer(&topic, "два").await;
     received(&stack, ivan, anna, &["раз", "два"]).await;
 }
+
+/// Telegram does so after a week without updates; another server has numbers of its own from the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_whose_numbers_begin_anew_lower_are_taken_in_and_confirmed() {
+    let stack = Stack::start(Setup::default()).await;
+    let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
+    stack.connect(anna).await;
+    stack.write(ivan, anna, "Здравствуйте!").await;
+    let topic = stack.topic("Иван").await;
+    stack.answer(&topic, "раз").await;
+    received(&stack, ivan, anna, &["раз"]).await;
+    let path = format!("/bots/{}/next-update", stack.tenant.bot_token.split(':').next().expect("a token has two parts"));
+    wait_until(Duration::from_secs(20), "updates that are all confirmed", async || {
+        (stack.try_control("POST", &path, json!({ "id": 1000 })).await.0 == 200).then_some(())
+    })
+    .await;
+    stack.answer(&topic, "два").await;
+    received(&stack, ivan, anna, &["раз", "два"]).await;
+    wait_until(Duration::from_secs(20), "updates that are all confirmed", async || {
+        let waits = stack.bot_call("getWebhookInfo", json!({})).await["pending_update_count"].as_i64();
+        (waits == Some(0)).then_some(())
+    })
+    .await;
+    let offset = "select next_update_id from personal_telegram_bot_offsets";
+    let offset = async || sqlx::query_scalar::<_, i64>(offset).fetch_one(stack.store().pool()).await.expect("an offset");
+    assert!(offset().await < 2000);
+    // A server that took such an offset for a confirmation would drop what is new: none is named once nothing waits.
+    wait_until(Duration::from_secs(60), "no offset", async || (offset().await == 0).then_some(())).await;
+    stack.answer(&topic, "три").await;
+    received(&stack, ivan, anna, &["раз", "два", "три"]).await;
+}

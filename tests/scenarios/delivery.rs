@@ -164,6 +164,34 @@ async fn an_answer_in_a_topic_that_is_just_being_created_is_not_lost() {
     }
 }
 
+/// What stands in a topic that is nobody's must not hold back what stands in the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_no_topic_can_be_created_answers_in_the_others_arrive() {
+    for updates in ["polling", "webhook"] {
+        let stack = Stack::start(Setup { updates, ..Setup::default() }).await;
+        let (anna, ivan, petr) = (stack.person("Анна").await, stack.person("Иван").await, stack.person("Пётр").await);
+        stack.connect(anna).await;
+        stack.write(ivan, anna, "привет").await;
+        let topic = stack.topic("Иван").await;
+        let rights = async |may: bool| {
+            let rights = json!({ "rights": { "can_manage_topics": may } });
+            stack.control("POST", &format!("/forums/{}/bot", stack.tenant.forum), rights).await
+        };
+        rights(false).await;
+        stack.write(petr, anna, "и мне").await;
+        wait_until(SOON, "a topic that was refused", async || {
+            let calls = stack.control("GET", "/bot-log?method=createForumTopic", Value::Null).await;
+            calls.as_array()?.iter().any(|call| call["status"] == 400).then_some(())
+        })
+        .await;
+        let path = format!("/forums/{}/topics", stack.tenant.forum);
+        let own = stack.control("POST", &path, json!({ "from": stack.tenant.operator, "name": "Между собой" })).await;
+        stack.answer(&own, "это не клиенту").await;
+        stack.answer(&topic, "клиенту").await;
+        received(&stack, ivan, anna, &["клиенту"]).await;
+    }
+}
+
 /// Its job was cancelled by hand: the topic says so, and a retry of the job sends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_reply_says_so_in_its_topic_and_can_be_retried() {

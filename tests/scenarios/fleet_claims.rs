@@ -1,8 +1,12 @@
 //! Claims of several owners on one database: who may use a key, and when.
 
+use crate::support::proxy::{Line, Proxy};
 use crate::support::{Database, OwnCluster, database, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use tuberry::embedded::Restart;
 use tuberry::fleet::{Claims, Standing};
@@ -152,10 +156,71 @@ async fn a_job_that_was_interrupted_does_not_lock_the_next_one_out() {
     let one = claims(&database.url).await;
     let first = one.claim(KeyClass::Login, 3, Reuse::Optional).await.expect("nobody has it");
     let second = one.claim(KeyClass::Login, 3, Reuse::Optional).await.expect("the first run has ended");
-    assert!(second.key_is_free && second.lease.epoch > first.lease.epoch);
+    assert!(!second.key_is_free, "the first run's connection may be closing yet");
+    assert!(second.lease.epoch > first.lease.epoch);
     assert!(one.holds(&second.lease) && !one.holds(&first.lease));
     one.give_back(&first.lease).await;
     assert!(one.holds(&second.lease), "the first run's claim is not the second's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_needs_the_key_waits_until_its_interrupted_run_has_closed() {
+    let database = database().await;
+    let one = claims(&database.url).await;
+    let again = async || one.claim(KeyClass::Login, 3, Reuse::Required).await;
+    again().await.expect("nobody has it");
+    let asked = Instant::now();
+    let Err(ClaimError::Busy { again_in }) = again().await else { panic!("its connection may be closing yet") };
+    assert!(again_in <= Duration::from_secs(6));
+    let second = wait_until(MINUTE, "a granted claim", async || again().await.ok()).await;
+    assert!(second.key_is_free && asked.elapsed() >= Duration::from_secs(6));
+    again().await.expect_err("its connection may be closing yet");
+    one.give_back(&second.lease).await;
+    assert!(again().await.expect("the close was seen").key_is_free);
+}
+
+/// An own cluster, and claims of a process that reaches it over a line that can be disturbed.
+async fn at_a_distance() -> (OwnCluster, Proxy, Claims) {
+    let cluster = OwnCluster::start().await;
+    let port = cluster.embedded.port();
+    let line = Proxy::to((Ipv4Addr::LOCALHOST, port).into()).await;
+    let url = cluster.embedded.url("tuberry").replace(&format!(":{port}/"), &format!(":{}/", line.address().port()));
+    let claims = claims(&url).await;
+    (cluster, line, claims)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_without_an_answer_does_not_hold_the_claims_up() {
+    let (_cluster, line, one) = at_a_distance().await;
+    let lease = claim_one(&one, KeyClass::Account, 1).await.expect("nobody has it").lease;
+    line.watch_for("given back", Some(Line::Frozen));
+    tokio::time::timeout(MINUTE, one.give_back(&lease)).await.expect("an end of the wait");
+    assert_eq!(line.seen(), 1, "the line froze before the announcement");
+    line.set(Line::Open);
+    granted(&one, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_owner_of_many_accounts_is_ended_once_and_not_account_by_account() {
+    let (cluster, line, one) = at_a_distance().await;
+    let options: PgConnectOptions = cluster.url.parse().unwrap();
+    let mut stopped = options.application_name("stopped-owner").connect().await.unwrap();
+    for sql in [
+        "insert into personal_telegram_leases (class, object, owner, epoch, renewed_at)
+         select 7101, n, 'stopped-owner', 1, now() - interval '91 s' from generate_series(1, 100) n",
+        "select pg_advisory_lock(7101, n) from generate_series(1, 100) n",
+    ] {
+        sqlx::query(sql).execute(&mut stopped).await.unwrap();
+    }
+    line.watch_for("stopped-owner", None);
+    let mut taken = 0;
+    wait_until(MINUTE, "all of its accounts", async || {
+        let results = one.claim_all(KeyClass::Account, (1..=100).collect(), Reuse::Required).await;
+        taken += results.iter().filter(|(_, result)| result.is_ok()).count();
+        (taken == 100).then_some(())
+    })
+    .await;
+    assert!((1..50).contains(&line.seen()), "{} statements named the owner", line.seen());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,11 +246,11 @@ async fn the_session_of_an_owner_that_came_back_is_not_ended() {
     let one = claims(&database.url).await;
     claim_one(&one, KeyClass::Account, 1).await.expect("nobody has it");
     let mut taker = database.store.pool().acquire().await.unwrap();
-    let minute = leases::end_holder(&mut taker, KeyClass::Account, 1, one.name(), MINUTE).await;
+    let minute = leases::end_holder(&mut taker, KeyClass::Account, &[1], one.name(), MINUTE).await;
     assert!(!minute.unwrap(), "it was found silent, but has renewed its lease since");
-    let other = leases::end_holder(&mut taker, KeyClass::Account, 1, "another", Duration::ZERO).await;
+    let other = leases::end_holder(&mut taker, KeyClass::Account, &[1], "another", Duration::ZERO).await;
     assert!(!other.unwrap(), "another taker has the lock");
-    let silent = leases::end_holder(&mut taker, KeyClass::Account, 1, one.name(), Duration::ZERO).await;
+    let silent = leases::end_holder(&mut taker, KeyClass::Account, &[1], one.name(), Duration::ZERO).await;
     assert!(silent.unwrap(), "its lease is old enough");
 }
 

@@ -1,8 +1,8 @@
 //! Long polling of the managing bots: which are to be polled, and from which update on.
 
-use crate::{Result, Store};
+use crate::{Result, Store, leases};
 use tuberry_domain::BotId;
-use tuberry_domain::ports::BotToken;
+use tuberry_domain::ports::{BotToken, Lease};
 
 /// A bot to poll.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub async fn list(store: &Store) -> Result<Vec<PolledBot>> {
     Ok(rows.into_iter().map(|row| PolledBot { id: BotId(row.id), token: BotToken::new(row.token) }).collect())
 }
 
-/// `offset` for `getUpdates`: the first update that was not taken in yet; 0 at first.
+/// `offset` for `getUpdates`: the first update that was not taken in yet; 0: whatever Telegram still has.
 pub async fn next_update(store: &Store, bot: BotId) -> Result<i64> {
     let next = sqlx::query_scalar!("select next_update_id from personal_telegram_bot_offsets where bot_id = $1", bot.0)
         .fetch_optional(store.pool())
@@ -31,15 +31,18 @@ pub async fn next_update(store: &Store, bot: BotId) -> Result<i64> {
     Ok(next.unwrap_or(0))
 }
 
-/// Moves on to `next`, after the transactions that took in everything before it. Never goes back.
-pub async fn advance(store: &Store, bot: BotId, next: i64) -> Result<()> {
+/// Moves to `next`, after the transactions that took in everything before it. It may be lower than the last: Telegram's numbers begin anew.
+/// Only who polls the bot, by this `lease`, moves it.
+pub async fn advance(store: &Store, bot: BotId, lease: &Lease, next: i64) -> Result<()> {
+    let mut tx = store.begin().await?;
+    leases::check(&mut tx, lease).await?;
     sqlx::query!(
-        "insert into personal_telegram_bot_offsets as o (bot_id, next_update_id) values ($1, $2)
-         on conflict (bot_id) do update set next_update_id = greatest(o.next_update_id, excluded.next_update_id)",
+        "insert into personal_telegram_bot_offsets (bot_id, next_update_id) values ($1, $2)
+         on conflict (bot_id) do update set next_update_id = excluded.next_update_id",
         bot.0,
         next
     )
-    .execute(store.pool())
+    .execute(tx.conn())
     .await?;
-    Ok(())
+    tx.commit().await
 }

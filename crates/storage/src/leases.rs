@@ -67,21 +67,21 @@ pub async fn end_session(conn: &mut PgConnection, pid: i32, tag: &str) -> Result
     Ok(())
 }
 
-/// Ends the session that holds the lock of an object, provided that it is the session named `tag` and not another taker's, and that the
-/// lease is still `tag`'s and older than `age`: an owner that came back after it was found silent must keep its lock, whose loss
+/// Ends the session that holds the lock of one of these objects, provided that it is the session named `tag` and not another taker's, and that
+/// the object's lease is still `tag`'s and older than `age`: an owner that came back after it was found silent must keep its locks, whose loss
 /// would look like its death. True when there was one.
-pub async fn end_holder(conn: &mut PgConnection, class: KeyClass, object: i32, tag: &str, age: Duration) -> Result<bool> {
+pub async fn end_holder(conn: &mut PgConnection, class: KeyClass, objects: &[i32], tag: &str, age: Duration) -> Result<bool> {
     let ended = sqlx::query!(
-        r#"select pg_terminate_backend(a.pid) as "ended!"
+        r#"select pg_terminate_backend(pid) as "ended!" from (select distinct a.pid
            from personal_telegram_leases k
            join pg_locks l on l.classid::bigint = k.class and l.objid::bigint = k.object
            join pg_stat_activity a on a.pid = l.pid
-           where k.class = $1 and k.object = $2 and k.owner = $3 and k.renewed_at < clock_timestamp() - make_interval(secs => $4)
+           where k.class = $1 and k.object = any($2) and k.owner = $3 and k.renewed_at < clock_timestamp() - make_interval(secs => $4)
              and l.locktype = 'advisory' and l.granted and l.objsubid = 2
              and l.database = (select oid from pg_database where datname = current_database())
-             and a.application_name = $3 and a.pid <> pg_backend_pid()"#,
+             and a.application_name = $3 and a.pid <> pg_backend_pid()) holder"#,
         class as i32,
-        object,
+        objects,
         tag,
         age.as_secs_f64()
     )

@@ -211,7 +211,8 @@ pub async fn failed(pool: &PgPool, message: MessageId, reason: &str) -> Result<(
     Ok(())
 }
 
-/// Says that a topic is going to be created: an operator may answer in it before [`topic_created`] has stored its number.
+/// Says that a topic is going to be created: an operator may answer in it before [`topic_created`] has stored its number. Until then, or until
+/// [`topic_not_created`].
 pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<()> {
     sqlx::query!("update personal_telegram_dialogs set topic_begun_at = now() where dialog_id = $1", dialog.0)
         .execute(pool)
@@ -219,13 +220,24 @@ pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<()> {
     Ok(())
 }
 
-/// True while the bot may have a topic in its working group whose number is not stored yet.
-pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId) -> Result<bool> {
+/// Telegram refused to create the topic.
+pub async fn topic_not_created(pool: &PgPool, dialog: DialogId) -> Result<()> {
+    sqlx::query!("update personal_telegram_dialogs set topic_begun_at = null where dialog_id = $1", dialog.0)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// True while a message that was `written` in the bot's working group may stand in a topic whose number is not stored yet: for 60 s at most,
+/// however often creating one is tried.
+pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId, written: DateTime<Utc>) -> Result<bool> {
     let pending = sqlx::query_scalar!(
-        "select exists (select 1 from personal_telegram_dialogs o join dialogs d on d.id = o.dialog_id join bots b on b.id = d.bot_id
+        "select $3 > now() - interval '60 seconds'
+            and exists (select 1 from personal_telegram_dialogs o join dialogs d on d.id = o.dialog_id join bots b on b.id = d.bot_id
                          where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and o.topic_begun_at > now() - interval '60 seconds') as \"pending!\"",
         bot.0,
-        group.to_string()
+        group.to_string(),
+        written
     );
     Ok(pending.fetch_one(tx.conn()).await?)
 }

@@ -316,17 +316,16 @@ pub(super) async fn leave(connection: &mut PgConnection, worker: &str, kinds: &[
     sqlx::query!("select queue.leave($1, $2)", worker, kinds as &[&str]).execute(connection).await.map(drop)
 }
 
-/// Ends a session of this service's engine whose last statement has no answer, so that it cannot commit any more.
-pub(super) async fn end_session(connection: &mut PgConnection, pid: i32, application_name: &str) -> sqlx::Result<()> {
-    sqlx::query!(
-        "select pg_terminate_backend(pid, 2000) from pg_stat_activity
-          where pid = $1 and application_name = $2 and usename = current_user",
+/// Ends a session of this service's engine whose last statement has no answer, so that it cannot commit any more. False: it lives yet, as it does
+/// while its commit waits for the disk.
+pub(super) async fn end_session(connection: &mut PgConnection, pid: i32, application_name: &str) -> sqlx::Result<bool> {
+    let ended = sqlx::query_scalar!(
+        r#"select pg_terminate_backend(pid, 2000) as "ended!" from pg_stat_activity
+            where pid = $1 and application_name = $2 and usename = current_user"#,
         pid,
         application_name
-    )
-    .fetch_optional(connection)
-    .await
-    .map(drop)
+    );
+    Ok(ended.fetch_optional(connection).await?.unwrap_or(true))
 }
 
 /// The server's process of this connection.

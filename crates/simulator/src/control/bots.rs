@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     routing::{get, post},
 };
 use serde::Deserialize;
@@ -18,6 +18,7 @@ const MAX_PER_MINUTE: usize = 100_000;
 pub fn router() -> Router<Shared> {
     Router::new()
         .route("/control/bots", post(add).get(list))
+        .route("/control/bots/{id}/next-update", post(renumber))
         .route("/control/bot-log", get(log))
         .route("/control/limits", post(set_limits).get(limits).delete(clear_limits))
 }
@@ -63,6 +64,29 @@ struct Wanted {
 /// `GET /control/bot-log[?method=sendMessage]` → `[{"bot","method","params","status","lost","at"}]`, `at` in Unix milliseconds.
 async fn log(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Json<Value> {
     Json(shared.lock().bots.log.to_json(wanted.method.as_deref()))
+}
+
+#[derive(Deserialize)]
+struct NextUpdate {
+    id: i64,
+}
+
+/// `POST /control/bots/{id}/next-update {"id"}`: the bot's next update has this id, lower than the last, too. Refused while updates wait.
+async fn renumber(
+    State(shared): State<Shared>,
+    Path(bot): Path<i64>,
+    Body(next): Body<NextUpdate>,
+) -> Result<Json<Value>, ControlError> {
+    if !(1..1 << 31).contains(&next.id) {
+        return Err(ControlError::bad("an update's id is 1 to 2147483647"));
+    }
+    let mut world = shared.lock();
+    let bot = world.bots.get_mut(bot).ok_or_else(|| ControlError::missing("BOT_INVALID"))?;
+    if !bot.updates.renumber(next.id) {
+        return Err(ControlError::bad("updates wait"));
+    }
+    world.touch();
+    Ok(Json(json!({ "id": next.id })))
 }
 
 #[derive(Deserialize)]

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// Updates kept for one bot. Telegram drops what is older than a day; here the oldest give way.
 const CAPACITY: usize = 100_000;
+/// How far behind the newest id an offset may lie (`TQueue::get` of Telegram's own server).
+const FAR: i64 = 10;
 /// The pause after the first failed delivery of an update; every further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two deliveries of an update.
@@ -81,10 +83,21 @@ impl UpdateQueue {
         self.pending.push_back(Pending { id: self.last_id, body, delivery: Delivery::default() });
     }
 
-    /// Answers `getUpdates`: a positive offset confirms all updates before it, a negative one all but the last so many.
+    /// Gives the next update this id, as Telegram does after a week without updates. False: some still wait.
+    pub fn renumber(&mut self, next: i64) -> bool {
+        let empty = self.pending.is_empty();
+        if empty {
+            self.last_id = next - 1;
+        }
+        empty
+    }
+
+    /// Answers `getUpdates`: a positive offset confirms all updates before it, a negative one all but the last so many. One that is too far in
+    /// the future counts as none.
     pub fn read(&mut self, offset: i64, limit: usize) -> Vec<Arc<str>> {
         let confirmed = match offset {
             0 => 0,
+            _ if offset > self.last_id.saturating_add(FAR) => 0,
             1.. => self.pending.partition_point(|update| update.id < offset),
             _ => self.pending.len().saturating_sub(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX)),
         };
@@ -173,6 +186,18 @@ mod tests {
         assert_eq!(numbers(&queue.read(-2, 100)), [3, 4]);
         assert_eq!(queue.len(), 2);
         assert_eq!(numbers(&queue.read(i64::MIN, 100)), [3, 4]);
+    }
+
+    #[test]
+    fn an_offset_far_in_the_future_confirms_nothing() {
+        let (mut queue, first) = queue(3);
+        assert_eq!(numbers(&queue.read(first + 2 + FAR + 1, 100)), [0, 1, 2]);
+        assert!(!queue.renumber(7), "what waits keeps its id");
+        assert!(queue.read(first + 2 + FAR, 100).is_empty() && queue.is_empty());
+        assert!(queue.renumber(7));
+        queue.push("message", &json!({"n": 3}));
+        assert_eq!(numbers(&queue.read(first + 3, 100)), [3], "the offset is of the numbers before");
+        assert!(queue.read(8, 100).is_empty() && queue.is_empty());
     }
 
     #[test]

@@ -136,7 +136,9 @@ impl Engine {
             let kinds: Vec<&str> = self.kinds.keys().copied().collect();
             let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
             for pid in &self.sessions {
-                in_time(STATEMENT_TIMEOUT, statements::end_session(&mut connection, *pid, SESSION)).await?;
+                if !in_time(STATEMENT_TIMEOUT, statements::end_session(&mut connection, *pid, SESSION)).await? {
+                    return Err(sqlx::Error::Protocol(format!("session {pid} does not end")));
+                }
             }
             let unanswered = statements::give_back_unanswered(&mut connection, &self.shared.name, &kinds, &known);
             let (given_back, wake_ups) = in_time(STATEMENT_TIMEOUT, unanswered).await?;
