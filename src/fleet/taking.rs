@@ -107,7 +107,7 @@ impl LockSession {
         // One session holds all locks of an owner.
         for (owner, objects) in silent {
             if in_time(leases::end_holder(&mut session.conn, class, &objects, owner, GONE)).await? {
-                tracing::warn!(?class, ?objects, owner, "a silent owner's session was ended");
+                tracing::warn!(?class, count = objects.len(), owner, "a silent owner's session was ended");
             }
         }
         Ok(ours)
