@@ -1,4 +1,7 @@
 //! The way of an operator's message to the customer.
+//!
+//! An accepted reply has parts. One that is `pending` without any was refused by the bridge and put back by hand: its element is on its way, and nothing
+//! here may give it up meanwhile.
 
 use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
@@ -320,9 +323,6 @@ pub async fn failed(tx: &mut Tx, message: MessageId, reason: &str) -> Result<boo
     }
     Ok(done.is_some())
 }
-
-// An accepted reply has parts. One without them that is `pending` was put back by hand, or queued for the first time, and its element is on its way:
-// it is not waited for here.
 
 /// Fails every waiting reply of an account that will not send any more. Returns them, for their notices.
 pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Result<Vec<MessageId>> {
