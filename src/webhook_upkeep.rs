@@ -1,4 +1,4 @@
-//! Keeps the managing bots' webhooks at our address (`BOT_UPDATES=webhook`): `setWebhook` for every active bot, at start and again from
+//! Keeps the managing bots' webhooks at our address (`BOT_UPDATES=webhook`): `setWebhook` for every bot that is not `inactive`, at start and again from
 //! time to time, because a process that still polls may have deleted one. To set a webhook that is set already changes nothing.
 
 use crate::http::Webhooks;

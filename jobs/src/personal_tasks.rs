@@ -5,7 +5,7 @@ use crate::bot_updates::random_ids;
 use crate::enqueue_all;
 use crate::meters::{self, Direction};
 use crate::send_reply::{SendReply, announce_failure};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use tuberry_domain::personal_task::{Refusal, SendTask, Unreadable};
 use tuberry_domain::ports::Lease;
 use tuberry_domain::text::{FormattedText, MESSAGE_LIMIT};
@@ -44,20 +44,18 @@ pub async fn accept(
         let refusal = match element {
             Err(unreadable) => {
                 if let Some(message) = unreadable.message {
-                    personal_tasks::fail(&mut tx, message, "", unreadable.refusal.text()).await?;
+                    refuse(&mut tx, &mut seen, message, "", unreadable.refusal).await?;
                 }
                 Some(unreadable.refusal)
             }
             Ok(task) => match fate(task, messages.get(&task.message), dialogs.get(&task.dialog)) {
                 Fate::Refuse(refusal) => {
-                    // What this batch has accepted already is not in the database yet.
-                    if !seen.contains(&task.message) {
-                        personal_tasks::fail(&mut tx, task.message, &task.text, refusal.text()).await?;
-                    }
+                    refuse(&mut tx, &mut seen, task.message, &task.text, refusal).await?;
                     Some(refusal)
                 }
                 Fate::Send(account, chat) if seen.insert(task.message) => {
-                    accepted.push(acceptance(task, account, chat));
+                    let dialog = dialogs.get(&task.dialog).and_then(|dialog| dialog.goes_on);
+                    accepted.push(acceptance(&mut tx, task, account, chat, dialog).await?);
                     None
                 }
                 Fate::Fail(problem) if seen.insert(task.message) => {
@@ -71,10 +69,18 @@ pub async fn accept(
         };
         refusals.push(refusal);
     }
-    send(&mut tx, &accepted, &dialogs).await?;
+    send(&mut tx, &accepted).await?;
     tx.commit().await?;
     meters::accepted(Direction::Out, accepted.len());
     Ok(refusals)
+}
+
+/// Fails the message of a refused element, unless this batch has settled it before: what it has accepted is not in the database yet.
+async fn refuse(tx: &mut Tx, seen: &mut HashSet<MessageId>, message: MessageId, text: &str, refusal: Refusal) -> Result<()> {
+    if !seen.contains(&message) && personal_tasks::fail(tx, message, text, refusal.text()).await? {
+        seen.insert(message);
+    }
+    Ok(())
 }
 
 fn fate(task: &SendTask, message: Option<&Message>, dialog: Option<&Dialog>) -> Fate {
@@ -101,19 +107,27 @@ fn fate(task: &SendTask, message: Option<&Message>, dialog: Option<&Dialog>) -> 
     }
 }
 
-fn acceptance(task: &SendTask, account: AccountId, chat: ChatId) -> Accepted {
+/// `dialog`: the one that goes on, if we know it.
+async fn acceptance(
+    tx: &mut Tx,
+    task: &SendTask,
+    account: AccountId,
+    chat: ChatId,
+    dialog: Option<DialogId>,
+) -> Result<Accepted> {
+    let dialog = match dialog {
+        Some(dialog) => dialog,
+        None => personal_tasks::adopt_dialog(tx, task.dialog, account, chat).await?,
+    };
     // As it will be stored: what PostgreSQL cannot hold is replaced by something of the same length.
     let parts = FormattedText::plain(task.text.as_str()).split(MESSAGE_LIMIT).len();
     let random_ids = random_ids(parts);
-    Accepted { message: task.message, dialog: task.dialog, account, chat, text: task.text.clone(), random_ids }
+    Ok(Accepted { message: task.message, dialog, account, chat, text: task.text.clone(), random_ids })
 }
 
-async fn send(tx: &mut Tx, accepted: &[Accepted], dialogs: &BTreeMap<DialogId, Dialog>) -> Result<()> {
+async fn send(tx: &mut Tx, accepted: &[Accepted]) -> Result<()> {
     if accepted.is_empty() {
         return Ok(());
-    }
-    for one in accepted.iter().filter(|one| dialogs.get(&one.dialog).is_some_and(|dialog| !dialog.known)) {
-        personal_tasks::adopt_dialog(tx, one.dialog, one.account, one.chat).await?;
     }
     personal_tasks::accept(tx, accepted).await?;
     let jobs: Vec<SendReply> =
@@ -138,7 +152,7 @@ mod tests {
 
     fn dialog() -> Dialog {
         let (project, account, chat) = (Some(ProjectId(4)), Some(AccountId(1)), Some(ChatId(5)));
-        Dialog { project, account, problem: None, chat, known: true }
+        Dialog { project, account, problem: None, chat, goes_on: Some(DialogId(2)) }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tuberry_jobs::{old_sessions, queue};
 use tuberry_storage::moving::{sessions, stock};
+use tuberry_storage::pooling::Way;
 use tuberry_storage::{Store, migrations};
 
 #[derive(Debug, Args)]
@@ -23,6 +24,11 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options) -> Result<()> {
     let database = Database::read(&process_environment)?;
     let store = Store::open(database.direct_url.expose(), 2).context("DATABASE_DIRECT_URL cannot be used")?;
+    // Its locks and settings would stay with the pooler, for whoever gets that backend next.
+    ensure!(
+        store.way().await.context("the database cannot be reached")? == Way::Direct,
+        "DATABASE_DIRECT_URL leads through a transaction pooler: it must lead straight to PostgreSQL"
+    );
     if options.check {
         return check(&store).await;
     }
@@ -67,7 +73,9 @@ async fn finish(store: &Store) -> Result<()> {
     let (wiped, left) = sessions::finish(store).await?;
     println!("finished: {wiped} tokens of the old system wiped");
     if left > 0 {
-        println!("{left} stay: accounts that are out of service, of which we have no session");
+        println!(
+            "{left} stay: of accounts that are out of service, or newer than ours, which a worker takes over and then wipes"
+        );
     }
     Ok(())
 }

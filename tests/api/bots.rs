@@ -163,4 +163,16 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     operator_writes(&app, bot, second, 7, 5, "во второй").await;
     let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
     assert_eq!(replies.as_deref(), Some("в первой группе, во второй"));
+
+    // The old system does not say in which group a topic stands.
+    app.execute("update dialogs set telegram_chat_id = null").await;
+    let forum = json!({ "title": "Третья", "bot_token": token, "members": [] });
+    let third = control(&app, "/forums", forum).await["chat_id"].as_i64().unwrap();
+    for group in [Value::Null, json!(third)] {
+        app.patch(&format!("/api/bots/{bot}"), &owner, json!({ "group_chat_id": group })).await.ok(200);
+    }
+    let place = mirror::place(pool, dialog.into()).await.unwrap().unwrap();
+    assert_eq!((place.group, place.topic), (Some(ChatId(third)), None), "nor is one of the second");
+    operator_writes(&app, bot, third, 7, 5, "чужому").await;
+    assert_eq!(app.value("select string_agg(body, ', ' order by id) from messages").await, replies);
 }

@@ -1,6 +1,7 @@
 //! Moving in next to an existing Tuberry: its database is migrated while it runs, its accounts go on without a QR code, and until the end of the
 //! move it finds its way back.
 
+mod meanwhile;
 mod migrate;
 mod serving;
 mod sessions;

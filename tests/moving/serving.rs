@@ -143,6 +143,12 @@ async fn an_account_of_the_old_system_goes_on_without_a_qr_code_and_finds_its_wa
 
     migrate(&stack).await;
     migrate(&stack).await;
+    let homes: Vec<Option<String>> =
+        sqlx::query_scalar("select distinct telegram_chat_id from dialogs where source = 'personal_telegram'")
+            .fetch_all(stack.store().pool())
+            .await
+            .unwrap();
+    assert_eq!(homes, [Some(stack.tenant.forum.to_string())], "topics stand in the group that their bot had");
     stack.start_processes("polling").await;
     mirrored(&stack, "Иван", &["💬 Иван: раз", "💬 Иван: два", "💬 Иван: три"]).await;
     mirrored(&stack, "Мария", &["💬 Мария: впервые"]).await;

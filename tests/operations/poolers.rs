@@ -111,6 +111,11 @@ async fn a_transaction_pooler_is_detected_on_either_way() {
             ended.stderr
         );
     }
+    for arguments in [&["migrate"][..], &["migrate", "--check"], &["migrate", "--finish"]] {
+        let ended = run(arguments, &environment(&direct, &pooler.url, &listen), "").await;
+        let said = "DATABASE_DIRECT_URL leads through a transaction pooler";
+        assert!(!ended.success && ended.stderr.contains(said), "{arguments:?}: {}", ended.stderr);
+    }
     let on_pool = environment(&pooler.url, &direct, &listen);
     if keeps_statements() {
         api_works(&on_pool).await;

@@ -120,18 +120,110 @@ async fn an_operators_message_is_marked_and_not_sent_again_when_the_updates_come
         push(&redis, &element(&talk.payload(message, text))).await;
     }
     becomes(&stack, second, "delivered").await;
-    wait_until(PATIENCE, "a mark at the operator's message", async || {
-        let topic = stack.topic("Иван").await;
-        let message = topic["messages"].as_array()?.iter().find(|message| message["id"] == asked)?;
-        message["reactions"].to_string().contains('👍').then_some(())
-    })
-    .await;
+    marked(&stack, "Иван", asked).await;
+    becomes_waiting(&stack, &talk, false).await;
+
+    // The old system made two dialogs of the chat; the customer waits for what is answered in the second one's topic.
+    let other = second_dialog(&stack, &talk).await;
+    stack.write(talk.customer, anna, "и ещё").await;
+    becomes_waiting(&stack, &talk, true).await;
+    let elsewhere = stack.topic("лишний").await;
+    let asked = stack.answer(&elsewhere, "во втором").await;
+    let third = other.message(&stack, "во втором").await;
+    sqlx::query("update messages set source_message_id = $1 where id = $2")
+        .bind(asked.to_string())
+        .bind(third)
+        .execute(stack.store().pool())
+        .await
+        .unwrap();
+    push(&redis, &element(&other.payload(third, "во втором"))).await;
+    becomes(&stack, third, "delivered").await;
+    marked(&stack, "лишний", asked).await;
+    becomes_waiting(&stack, &talk, false).await;
 
     stack.stop_processes().await;
     stack.start_processes("webhook").await;
+    stack.answer(&elsewhere, "снова").await;
     stack.answer(&topic, "после").await;
-    talk.received(&stack, &["один раз", "ещё раз", "после"]).await;
+    talk.received(&stack, &["один раз", "ещё раз", "во втором", "снова", "после"]).await;
     stack.stop_processes().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_element_can_be_sent_again_and_spoils_no_other() {
+    let redis = RedisServer::start().await;
+    let mut stack = Stack::start(Setup { redis: Some(redis.url()), ..Setup::default() }).await;
+    let anna = stack.person("Анна").await;
+    let account = stack.connect(anna).await;
+    let talk = Talk::begin(&stack, (anna, account), "Иван").await;
+    let refused = talk.message(&stack, "снова").await;
+    let mut foreign = talk.payload(refused, "снова");
+    foreign["account_id"] = json!(account + 1);
+    push(&redis, &element(&foreign)).await;
+    becomes(&stack, refused, "failed").await;
+
+    // Valid and broken elements of one message, taken at once.
+    let (before, behind) = (talk.message(&stack, "раз").await, talk.message(&stack, "нет").await);
+    let broken = |message| json!({ "type": "personal.read", "payload": talk.payload(message, "нет") }).to_string();
+    let [good, late] = [(before, "раз"), (behind, "нет")].map(|(message, text)| element(&talk.payload(message, text)));
+    redis.ask::<u64>(&["RPUSH", TASKS, &good, &broken(before), &broken(behind), &late]).await;
+    becomes(&stack, before, "delivered").await;
+    becomes(&stack, behind, "failed").await;
+    all_taken(&redis, &[]).await;
+    assert_eq!(status(&stack, behind).await, ("failed".into(), Some("задание неизвестного вида".into())));
+    assert_eq!(status(&stack, before).await.1, None);
+    assert_eq!(redis.ask::<usize>(&["LLEN", DEAD]).await, 3);
+
+    // The cluster's tick comes between the two steps of sending again.
+    let put_back = [
+        "update messages set status = 'pending' where id = $1 and status = 'failed'",
+        "update personal_telegram_messages set created_at = now() - interval '1 hour' where message_id = $1",
+    ];
+    for step in put_back {
+        sqlx::query(step).bind(refused).execute(stack.store().pool()).await.unwrap();
+    }
+    let ticks = async || -> i64 {
+        let ticks = "select count(*) from apalis.jobs where job_type = 'sync-accounts' and status = 'Done'";
+        sqlx::query_scalar(ticks).fetch_one(stack.store().pool()).await.unwrap()
+    };
+    let so_far = ticks().await;
+    wait_until(PATIENCE, "two ticks", async || (ticks().await >= so_far + 2).then_some(())).await;
+    push(&redis, &element(&talk.payload(refused, "снова"))).await;
+    becomes(&stack, refused, "delivered").await;
+    talk.received(&stack, &["раз", "снова"]).await;
+    stack.stop_processes().await;
+}
+
+/// Waits until the dialog's customer waits for an answer, or does not.
+async fn becomes_waiting(stack: &Stack, talk: &Talk, waiting: bool) {
+    wait_until(PATIENCE, &format!("waiting: {waiting}"), async || {
+        let now = sqlx::query_scalar("select waiting from personal_telegram_dialogs where dialog_id = $1").bind(talk.dialog);
+        (now.fetch_one(stack.store().pool()).await.ok() == Some(waiting)).then_some(())
+    })
+    .await;
+}
+
+/// Waits for the mark that an operator's message has arrived.
+async fn marked(stack: &Stack, name: &str, message: i64) {
+    wait_until(PATIENCE, "a mark at the operator's message", async || {
+        let topic = stack.topic(name).await;
+        let message = topic["messages"].as_array()?.iter().find(|found| found["id"] == message)?;
+        message["reactions"].to_string().contains('👍').then_some(())
+    })
+    .await;
+}
+
+/// Another dialog for the same chat, with its topic, as the old system makes one of two messages at once. It knows the chat by one column only.
+async fn second_dialog(stack: &Stack, talk: &Talk) -> Talk {
+    let topic = json!({ "chat_id": stack.tenant.forum, "name": "🔴 Иван, лишний" });
+    let topic = stack.bot_call("createForumTopic", topic).await["message_thread_id"].to_string();
+    let dialog = sqlx::query_scalar(
+        "insert into dialogs (created_at, client_id, project_id, source, personal_account_id, bot_id, avito_dialog_id, telegram_topic_id, state,
+                topic_intro_sent)
+         select created_at, client_id, project_id, source, personal_account_id, bot_id, avito_dialog_id, $2, state, true from dialogs where id = $1
+         returning id",
+    );
+    Talk { dialog: dialog.bind(talk.dialog).bind(topic).fetch_one(stack.store().pool()).await.unwrap(), ..*talk }
 }
 
 /// Elements of every sort that is refused, with the reason, and the message that fails.

@@ -174,23 +174,31 @@ pub async fn renew_update_state(tx: &mut Tx, account: AccountId, state: &UpdateS
 }
 
 /// Takes an account out of service because of what became of the session of `session_from`: status `error` with a text for its owner, the key
-/// wiped. False: a newer login has replaced that session meanwhile, and nothing is changed.
+/// wiped. False: a newer login has replaced that session meanwhile, and nothing is changed; or the old system has made a newer session that waits
+/// to be taken over, and only ours is wiped.
 pub async fn mark_problem(tx: &mut Tx, account: AccountId, session_from: DateTime<Utc>, text: &str) -> Result<bool> {
-    let ended =
-        sqlx::query!("delete from personal_telegram_sessions where account_id = $1 and created_at = $2", account.0, session_from)
-            .execute(tx.conn())
-            .await?;
-    if ended.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "update personal_telegram_accounts set status = 'error', last_error = $2, session_payload = null, updated_at = now() at time zone 'utc'
-          where id = $1",
+    // The account before its session, as whoever stores one.
+    sqlx::query!("select id from personal_telegram_accounts where id = $1 for no key update", account.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    let ended = sqlx::query_scalar!(
+        "delete from personal_telegram_sessions where account_id = $1 and created_at = $2 returning payload_digest",
         account.0,
-        text
+        session_from
+    );
+    let Some(digest) = ended.fetch_optional(tx.conn()).await? else { return Ok(false) };
+    let marked = sqlx::query!(
+        "update personal_telegram_accounts set status = 'error', last_error = $2, session_payload = null, updated_at = now() at time zone 'utc'
+          where id = $1 and (coalesce(session_payload, '') = '' or sha256(convert_to(session_payload, 'UTF8')) = $3)",
+        account.0,
+        text,
+        digest
     )
     .execute(tx.conn())
     .await?;
+    if marked.rows_affected() == 0 {
+        return Ok(false);
+    }
     tx.tell_after_commit(StatusEvent::Account { account_id: account, status: "error", error: Some(text.to_owned()) });
     Ok(true)
 }

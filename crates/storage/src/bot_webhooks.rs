@@ -19,18 +19,18 @@ pub struct WebhookBot {
 pub async fn give_secrets(store: &Store) -> Result<()> {
     sqlx::query!(
         "update bots b set webhook_secret = replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), updated_at = now() at time zone 'utc'
-          where coalesce(b.webhook_secret, '') = '' and b.status = 'active' and b.token <> '' and exists (select from projects p where p.bot_id = b.id)"
+          where coalesce(b.webhook_secret, '') = '' and b.status <> 'inactive' and b.token <> '' and exists (select from projects p where p.bot_id = b.id)"
     )
     .execute(store.pool())
     .await?;
     Ok(())
 }
 
-/// Active bots that have a webhook's secret, by id.
+/// Bots that are not `inactive` and have a webhook's secret, by id: one that is marked `error` for what happened in its group hears its operators.
 pub async fn list(store: &Store) -> Result<Vec<WebhookBot>> {
     let rows = sqlx::query!(
         r#"select id, token, webhook_secret as "secret!" from bots
-            where status = 'active' and token <> '' and webhook_secret <> '' order by id"#
+            where status <> 'inactive' and token <> '' and webhook_secret <> '' order by id"#
     )
     .fetch_all(store.pool())
     .await?;

@@ -129,7 +129,11 @@ pub async fn lock(tx: &mut Tx, client: ClientId, bot: BotId) -> Result<bool> {
 
 /// Gives a tenant's bot a working group, or takes it away.
 pub async fn bind_group(tx: &mut Tx, client: ClientId, bot: BotId, group: Option<ChatId>) -> Result<()> {
-    let done = sqlx::query!(
+    if !lock(tx, client, bot).await? {
+        return Ok(());
+    }
+    dialog_moves::leave_group(tx, bot).await?;
+    sqlx::query!(
         "update bots set group_chat_id = $3, status = 'active', updated_at = now() at time zone 'utc' where id = $1 and client_id = $2",
         bot.0,
         client.0,
@@ -138,8 +142,8 @@ pub async fn bind_group(tx: &mut Tx, client: ClientId, bot: BotId, group: Option
     .execute(tx.conn())
     .await?;
     match group {
-        Some(group) if done.rows_affected() == 1 => dialog_moves::follow_group(tx, bot, group).await,
-        _ => Ok(()),
+        Some(group) => dialog_moves::follow_group(tx, bot, group).await,
+        None => Ok(()),
     }
 }
 

@@ -44,6 +44,19 @@ pub(crate) async fn follow_bot(tx: &mut Tx, project: ProjectId, bot: BotId) -> R
     Ok(())
 }
 
+/// A bot is about to leave its group: topics of the old system's that do not say in which group they are stand in this one.
+pub(crate) async fn leave_group(tx: &mut Tx, bot: BotId) -> Result<()> {
+    sqlx::query!(
+        "update dialogs d set telegram_chat_id = trim(b.group_chat_id) from bots b
+          where b.id = $1 and d.bot_id = $1 and d.source = 'personal_telegram' and d.telegram_topic_id is not null
+            and d.telegram_chat_id is null and trim(b.group_chat_id) ~ '^-[0-9]+$'",
+        bot.0
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// A bot works in `group` from now on. Its dialogs' topics in another group are left as they are (they are found again if the bot
 /// returns before a new one was made), but the numbers of messages there are forgotten.
 pub(crate) async fn follow_group(tx: &mut Tx, bot: BotId, group: ChatId) -> Result<()> {

@@ -29,8 +29,8 @@ pub struct Dialog {
     pub problem: Option<String>,
     /// The customer's chat, where it can be told.
     pub chat: Option<ChatId>,
-    /// We know it: it is none that only the old system has seen.
-    pub known: bool,
+    /// Itself, or the one that goes on where the old system made several for its chat; `None` where only the old system has seen the chat.
+    pub goes_on: Option<DialogId>,
 }
 
 /// Locks these messages, and the accounts of these dialogs as they are: one that is being removed or taken out of service fails its waiting replies,
@@ -67,32 +67,36 @@ pub async fn lock(tx: &mut Tx, messages: &[MessageId], dialogs: &[DialogId]) -> 
 pub async fn dialogs(tx: &mut Tx, dialogs: &[DialogId]) -> Result<BTreeMap<DialogId, Dialog>> {
     let ids: Vec<i32> = dialogs.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select d.id, d.personal_account_id, coalesce(d.project_id, a.project_id) as project_id, d.external_reference,
-                  a.status::text as "status?", a.last_error as "last_error?", o.chat_id as "chat_id?"
+        r#"select d.id, d.personal_account_id, coalesce(d.project_id, a.project_id) as project_id,
+                  a.status::text as "status?", a.last_error as "last_error?", coalesce(o.dialog_id, e.dialog_id) as goes_on,
+                  coalesce(o.chat_id, c.chat_id) as chat_id
              from dialogs d
+             cross join lateral (select coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
+                                                 substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint as chat_id) c
              left join personal_telegram_accounts a on a.id = d.personal_account_id
              left join personal_telegram_dialogs o on o.dialog_id = d.id
+             left join personal_telegram_dialogs e on e.account_id = d.personal_account_id and e.chat_id = c.chat_id
             where d.id = any($1) and d.source = 'personal_telegram'"#,
         &ids
     )
     .fetch_all(tx.conn())
     .await?;
     let dialogs = rows.into_iter().map(|row| {
-        let written = row.external_reference.as_deref().and_then(|chat| chat.trim().parse().ok());
         let dialog = Dialog {
             project: row.project_id.map(ProjectId),
             account: row.personal_account_id.map(AccountId),
             problem: replies::problem(row.personal_account_id, row.status.as_deref(), row.last_error),
-            chat: row.chat_id.or(written).map(ChatId),
-            known: row.chat_id.is_some(),
+            chat: row.chat_id.map(ChatId),
+            goes_on: row.goes_on.map(DialogId),
         };
         (DialogId(row.id), dialog)
     });
     Ok(dialogs.collect())
 }
 
-/// Takes over a dialog that the old system has made, as the intake does with the next message of its customer.
-pub async fn adopt_dialog(tx: &mut Tx, dialog: DialogId, account: AccountId, chat: ChatId) -> Result<()> {
+/// Takes over a dialog that the old system has made, as the intake does with the next message of its customer. Returns the one that goes on: another
+/// one of the same chat may have been taken over meanwhile.
+pub async fn adopt_dialog(tx: &mut Tx, dialog: DialogId, account: AccountId, chat: ChatId) -> Result<DialogId> {
     sqlx::query!(
         "insert into personal_telegram_dialogs (dialog_id, account_id, chat_id) values ($1, $2, $3) on conflict do nothing",
         dialog.0,
@@ -101,7 +105,12 @@ pub async fn adopt_dialog(tx: &mut Tx, dialog: DialogId, account: AccountId, cha
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    let goes_on = sqlx::query_scalar!(
+        "select dialog_id from personal_telegram_dialogs where account_id = $1 and chat_id = $2",
+        account.0,
+        chat.0
+    );
+    Ok(DialogId(goes_on.fetch_one(tx.conn()).await?))
 }
 
 /// A message on its way.
@@ -109,7 +118,7 @@ pub async fn adopt_dialog(tx: &mut Tx, dialog: DialogId, account: AccountId, cha
 pub struct Accepted {
     /// The message, locked by [`lock`].
     pub message: MessageId,
-    /// Its dialog.
+    /// The dialog that goes on in its chat.
     pub dialog: DialogId,
     /// The account that sends it.
     pub account: AccountId,
@@ -168,9 +177,10 @@ pub async fn accept(tx: &mut Tx, accepted: &[Accepted]) -> Result<()> {
 async fn link_operators_messages(tx: &mut Tx, messages: &[i32]) -> Result<()> {
     sqlx::query!(
         "update personal_telegram_messages o set bot_message_id = n.number
-           from (select distinct on (m.dialog_id, m.source_message_id) m.id, m.dialog_id, m.source_message_id::bigint as number
-                   from messages m where m.id = any($1) and m.source_message_id ~ '^[1-9][0-9]{0,17}$'
-                  order by m.dialog_id, m.source_message_id, m.id) n
+           from (select distinct on (r.dialog_id, m.source_message_id) m.id, r.dialog_id, m.source_message_id::bigint as number
+                   from messages m join personal_telegram_messages r on r.message_id = m.id
+                  where m.id = any($1) and m.source_message_id ~ '^[1-9][0-9]{0,17}$'
+                  order by r.dialog_id, m.source_message_id, m.id) n
           where o.message_id = n.id and o.bot_message_id is null
             and not exists (select 1 from personal_telegram_messages k where k.dialog_id = n.dialog_id and k.bot_message_id = n.number and not k.incoming)",
         messages
@@ -189,8 +199,12 @@ pub async fn fail(tx: &mut Tx, message: MessageId, text: &str, reason: &str) -> 
                 and not exists (select 1 from personal_telegram_parts p where p.message_id = m.id)
              returning m.id, m.dialog_id)
            insert into personal_telegram_messages (message_id, dialog_id, account_id, chat_id, incoming, text, error)
-           select f.id, f.dialog_id, coalesce(d.personal_account_id, 0), coalesce(o.chat_id, 0), false, $2, $3
-             from failed f join dialogs d on d.id = f.dialog_id left join personal_telegram_dialogs o on o.dialog_id = f.dialog_id
+           select f.id, coalesce(o.dialog_id, e.dialog_id, d.id), coalesce(d.personal_account_id, 0), coalesce(o.chat_id, e.chat_id, 0), false, $2, $3
+             from failed f join dialogs d on d.id = f.dialog_id
+             left join personal_telegram_dialogs o on o.dialog_id = d.id
+             left join personal_telegram_dialogs e on e.account_id = d.personal_account_id
+                   and e.chat_id = coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
+                                            substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint
            on conflict (message_id) do update set error = excluded.error
            returning dialog_id, account_id"#,
         message.0,

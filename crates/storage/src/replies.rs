@@ -1,4 +1,7 @@
 //! The way of an operator's message to the customer.
+//!
+//! An accepted reply has parts. One that is `pending` without any was refused by the bridge and put back by hand: its element is on its way, and nothing
+//! here may give it up meanwhile.
 
 use crate::{Error, Result, Tx, storable};
 use chrono::{DateTime, Utc};
@@ -40,7 +43,9 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
            join personal_telegram_dialogs o on o.dialog_id = coalesce(
                   (select e.dialog_id from personal_telegram_dialogs e where e.dialog_id = d.id),
                   (select e.dialog_id from personal_telegram_dialogs e
-                    where e.account_id = d.personal_account_id and e.chat_id = substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$')::bigint))
+                    where e.account_id = d.personal_account_id
+                      and e.chat_id = coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
+                                               substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint))
            join bots b on b.id = d.bot_id
            left join personal_telegram_accounts a on a.id = d.personal_account_id
           where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3
@@ -326,6 +331,7 @@ pub async fn fail_waiting(tx: &mut Tx, account: AccountId, reason: &str) -> Resu
            update messages m set status = 'failed', updated_at = now() at time zone 'utc'
              from personal_telegram_messages o
             where o.message_id = m.id and o.account_id = $1 and not o.incoming and m.status = 'pending'
+              and exists (select from personal_telegram_parts p where p.message_id = m.id)
            returning m.id)
          update personal_telegram_messages o set error = $2 from failed where o.message_id = failed.id returning o.message_id, o.dialog_id",
         account.0,
@@ -346,6 +352,7 @@ pub async fn waiting_long(pool: &PgPool, limit: i64) -> Result<Vec<(MessageId, D
            from messages m
            join personal_telegram_messages o on o.message_id = m.id and not o.incoming
           where m.status = 'pending' and o.created_at < now() - interval '30 seconds'
+            and exists (select from personal_telegram_parts p where p.message_id = m.id)
           order by m.id limit $1",
         limit
     )
@@ -384,7 +391,8 @@ pub async fn orphans(pool: &PgPool) -> Result<Vec<(AccountId, String)>> {
            from messages m
            join personal_telegram_messages o on o.message_id = m.id and not o.incoming
            left join personal_telegram_accounts a on a.id = o.account_id
-          where m.status = 'pending' and (a.id is null or a.status = 'error') and o.created_at < now() - interval '10 seconds'"
+          where m.status = 'pending' and (a.id is null or a.status = 'error') and o.created_at < now() - interval '10 seconds'
+            and exists (select from personal_telegram_parts p where p.message_id = m.id)"
     )
     .fetch_all(pool)
     .await?;
@@ -398,6 +406,7 @@ pub async fn announce_stranded(tx: &mut Tx) -> Result<Vec<MessageId>> {
            from messages m
           where m.id = o.message_id and not o.incoming and not o.announced and m.status = 'pending'
             and o.created_at < now() - interval '60 seconds' and o.created_at > now() - interval '7 days'
+            and exists (select from personal_telegram_parts p where p.message_id = m.id)
             and not exists (select 1 from personal_telegram_leases l
                              where l.class = $1 and l.object = o.account_id and l.owner is not null and l.renewed_at > now() - interval '15 seconds')
          returning o.message_id",

@@ -72,7 +72,7 @@ pub async fn take_over(store: &Store, old: &OldSession, sealed: &str, same: bool
 }
 
 /// Ends the time of both systems: nothing is kept for the old one any more. What it has of sessions that are ours too is wiped. Returns how many
-/// tokens were wiped, and how many stay because we have no session of that account.
+/// tokens were wiped, and how many stay because we have no session of that account, or an older one.
 pub async fn finish(store: &Store) -> Result<(u64, u64)> {
     let mut tx = store.begin().await?;
     // A login that is about to write a token has read the row for share, and is waited for.
@@ -80,7 +80,9 @@ pub async fn finish(store: &Store) -> Result<(u64, u64)> {
     sqlx::query!("update personal_telegram_moving set finished_at = coalesce(finished_at, now())").execute(tx.conn()).await?;
     let wiped = sqlx::query!(
         "update personal_telegram_accounts a set session_payload = null, updated_at = now() at time zone 'utc'
-          where a.session_payload is not null and exists (select from personal_telegram_sessions s where s.account_id = a.id)"
+          where a.session_payload is not null
+            and (a.session_payload = '' or exists (select from personal_telegram_sessions s
+                                                    where s.account_id = a.id and s.payload_digest = sha256(convert_to(a.session_payload, 'UTF8'))))"
     )
     .execute(tx.conn())
     .await?;

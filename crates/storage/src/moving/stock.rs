@@ -5,6 +5,8 @@ use crate::{Result, Store};
 
 /// Ids of messages that are looked at in one transaction.
 const RANGE: i32 = 20_000;
+/// Dialogs that are changed in one transaction: the old system waits for it.
+const TOPICS: i64 = 500;
 
 /// What was taken in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +19,33 @@ pub struct Taken {
 
 /// Takes in what is new. The old system's worker must not run: it would go on beside us. Killed in the middle, the next call goes on.
 pub async fn take_in(store: &Store) -> Result<Taken> {
+    while topics(store).await? > 0 {}
     let mut taken = Taken { dialogs: dialogs(store).await?, messages: 0 };
-    while let Some(messages) = messages(store).await? {
+    // A transaction that was open the last time may have committed below the mark since: the range before it is looked at again.
+    let mut back = RANGE;
+    while let Some(messages) = messages(store, back).await? {
         taken.messages += messages;
+        back = 0;
     }
     Ok(taken)
+}
+
+/// Says in which group topics are where the old system did not: in that of their bot, as long as it has no other one. Who holds a dialog just now is
+/// not waited for.
+async fn topics(store: &Store) -> Result<u64> {
+    let done = sqlx::query!(
+        "with placeless as materialized (
+           select d.id, trim(b.group_chat_id) as home
+             from bots b join dialogs d on d.bot_id = b.id
+            where d.source = 'personal_telegram' and d.telegram_topic_id is not null and d.telegram_chat_id is null
+              and trim(b.group_chat_id) ~ '^-[0-9]+$'
+            limit $1 for no key update of d skip locked)
+         update dialogs d set telegram_chat_id = p.home from placeless p where d.id = p.id",
+        TOPICS
+    )
+    .execute(store.pool())
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Of several dialogs that the old system made for one chat, the one with a topic that was used last goes on.
@@ -46,8 +70,8 @@ async fn dialogs(store: &Store) -> Result<u64> {
     Ok(done.rows_affected())
 }
 
-/// The next range of messages. `None`: that was the last one.
-async fn messages(store: &Store) -> Result<Option<u64>> {
+/// The next range of messages, begun `back` before the mark. `None`: that was the last one.
+async fn messages(store: &Store, back: i32) -> Result<Option<u64>> {
     let mut tx = store.begin().await?;
     // Only one process at a time; who asks whether the move is finished does not wait.
     let row = sqlx::query!(
@@ -55,7 +79,8 @@ async fn messages(store: &Store) -> Result<Option<u64>> {
     )
     .fetch_one(tx.conn())
     .await?;
-    let (from, to) = (row.taken_in, row.last.min(row.taken_in.saturating_add(RANGE)));
+    let from = row.taken_in.saturating_sub(back).max(0);
+    let to = row.last.min(from.saturating_add(RANGE));
     if to <= from {
         return Ok(None);
     }
@@ -85,7 +110,7 @@ async fn messages(store: &Store) -> Result<Option<u64>> {
     )
     .fetch_one(tx.conn())
     .await?;
-    sqlx::query!("update personal_telegram_moving set taken_in = $1", to).execute(tx.conn()).await?;
+    sqlx::query!("update personal_telegram_moving set taken_in = greatest(taken_in, $1)", to).execute(tx.conn()).await?;
     tx.commit().await?;
     Ok(Some(done.taken.try_into().unwrap_or_default()))
 }
