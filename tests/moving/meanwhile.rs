@@ -61,7 +61,7 @@ async fn a_message_that_is_committed_after_younger_ones_were_taken_in_is_taken_i
 /// Stores a session of ours with its token for the old system.
 async fn session(database: &Database, account: AccountId, token: &str) -> DateTime<Utc> {
     let mut tx = database.store.begin().await.unwrap();
-    accounts::store_session(&mut tx, account, "sealed", Some(token)).await.unwrap();
+    accounts::store_session(&mut tx, account, "sealed", Some(token), true).await.unwrap();
     tx.commit().await.unwrap();
     let stored = sqlx::query_scalar("select created_at from personal_telegram_sessions where account_id = $1");
     stored.bind(account.0).fetch_one(database.store.pool()).await.unwrap()
