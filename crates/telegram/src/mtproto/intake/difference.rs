@@ -99,20 +99,17 @@ impl Intake {
         };
         self.pauses.reset();
         let mut found = Found::default();
-        match &answer {
-            enums::updates::ChannelDifference::TooLong(part) => {
-                // grammers takes nothing but a plain dialog with a pts here.
-                let enums::Dialog::Dialog(types::Dialog { pts: Some(_), .. }) = &part.dialog else {
-                    self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
-                    return Ok(());
-                };
-                let floor = self.heights.channel_floor(channel_id);
-                match backfill::channel(&self.calls, channel_id, access_hash, floor, &mut found).await {
-                    Err(CallError::Rpc(error)) => return self.channel_refused(error),
-                    done => done?,
-                }
+        if let enums::updates::ChannelDifference::TooLong(part) = &answer {
+            // grammers takes nothing but a plain dialog with a pts here.
+            let enums::Dialog::Dialog(types::Dialog { pts: Some(_), .. }) = &part.dialog else {
+                self.boxes.end_channel_difference(PrematureEndReason::TemporaryServerIssues);
+                return Ok(());
+            };
+            let floor = self.heights.channel_floor(channel_id);
+            match backfill::channel(&self.calls, channel_id, access_hash, floor, &mut found).await {
+                Err(CallError::Rpc(error)) => return self.channel_refused(error),
+                done => done?,
             }
-            _ => {}
         }
         let (updates, users, chats) = self.boxes.apply_channel_difference(answer);
         found.messages.extend(messages_of(updates));
