@@ -199,6 +199,8 @@ async fn a_cancelled_reply_says_so_in_its_topic_and_can_be_retried() {
     let (anna, ivan) = (stack.person("Анна").await, stack.person("Иван").await);
     stack.connect(anna).await;
     stack.write(ivan, anna, "вопрос").await;
+    // The topic's number is stored by then.
+    mirrored(&stack, "Иван", &["💬 Иван: вопрос"]).await;
     let topic = stack.topic("Иван").await;
     stack.workers[0].kill().await;
     stack.answer(&topic, "ответ").await;
