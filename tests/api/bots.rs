@@ -175,4 +175,15 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     assert_eq!((place.group, place.topic), (Some(ChatId(third)), None), "nor is one of the second");
     operator_writes(&app, bot, third, 7, 5, "чужому").await;
     assert_eq!(app.value("select string_agg(body, ', ' order by id) from messages").await, replies);
+
+    // The old portal tells nobody that it has chosen another group.
+    mirror::topic_created(pool, dialog.into(), ChatId(third), ThreadId(7), "Клиент").await.unwrap();
+    operator_writes(&app, bot, third, 7, 5, "в третьей").await;
+    let forum = json!({ "title": "Четвёртая", "bot_token": token, "members": [] });
+    let fourth = control(&app, "/forums", forum).await["chat_id"].as_i64().unwrap();
+    app.execute(&format!("update bots set group_chat_id = '{fourth}'")).await;
+    mirror::topic_created(pool, dialog.into(), ChatId(fourth), ThreadId(7), "Клиент").await.unwrap();
+    operator_writes(&app, bot, fourth, 7, 5, "в четвёртой").await;
+    let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
+    assert_eq!(replies.as_deref(), Some("в первой группе, во второй, в третьей, в четвёртой"));
 }

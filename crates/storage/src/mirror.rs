@@ -242,10 +242,18 @@ pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId, written: D
     Ok(pending.fetch_one(tx.conn()).await?)
 }
 
-/// Remembers a topic that was just created. Our row is locked before the shared one, as everywhere.
+/// Remembers a topic that was just created. Our row is locked before the shared one, as everywhere. The first in another group, which the old system
+/// may have chosen, ends the numbers of messages in the former.
 pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic: ThreadId, title: &str) -> Result<()> {
     sqlx::query!(
-        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1 returning dialog_id)
+        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1 returning dialog_id),
+         moved as (select d.id from dialogs d join ours on ours.dialog_id = d.id where d.telegram_chat_id <> $2),
+         numbers as (
+           update personal_telegram_messages m set bot_message_id = null from moved
+            where m.dialog_id = moved.id and not m.incoming and m.bot_message_id is not null),
+         parts as (
+           update personal_telegram_parts p set sent_id = null from moved join personal_telegram_messages m on m.dialog_id = moved.id
+            where p.message_id = m.message_id and m.incoming and p.sent_id is not null)
          update dialogs set telegram_topic_id = $3, telegram_chat_id = $2, topic_intro_sent = true, updated_at = now() at time zone 'utc'
            from ours where id = ours.dialog_id",
         dialog.0,
@@ -276,7 +284,8 @@ pub async fn topic_gone(pool: &PgPool, dialog: DialogId, topic: ThreadId) -> Res
 pub async fn is_own_topic(tx: &mut Tx, bot: BotId, group: ChatId, topic: Option<ThreadId>) -> Result<bool> {
     let known = sqlx::query_scalar!(
         "select exists (select 1 from dialogs d join bots b on b.id = d.bot_id
-                         where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and d.telegram_topic_id = $3) as \"known!\"",
+                         where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2
+                           and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3) as \"known!\"",
         bot.0,
         group.to_string(),
         topic.map(|topic| topic.to_string())
