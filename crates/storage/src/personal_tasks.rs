@@ -71,8 +71,7 @@ pub async fn dialogs(tx: &mut Tx, dialogs: &[DialogId]) -> Result<BTreeMap<Dialo
                   a.status::text as "status?", a.last_error as "last_error?", coalesce(o.dialog_id, e.dialog_id) as goes_on,
                   coalesce(o.chat_id, c.chat_id) as chat_id
              from dialogs d
-             cross join lateral (select coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
-                                                 substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint as chat_id) c
+             cross join lateral personal_telegram_chat_of(d.avito_dialog_id, d.external_reference) as c(chat_id)
              left join personal_telegram_accounts a on a.id = d.personal_account_id
              left join personal_telegram_dialogs o on o.dialog_id = d.id
              left join personal_telegram_dialogs e on e.account_id = d.personal_account_id and e.chat_id = c.chat_id
@@ -203,8 +202,7 @@ pub async fn fail(tx: &mut Tx, message: MessageId, text: &str, reason: &str) -> 
              from failed f join dialogs d on d.id = f.dialog_id
              left join personal_telegram_dialogs o on o.dialog_id = d.id
              left join personal_telegram_dialogs e on e.account_id = d.personal_account_id
-                   and e.chat_id = coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
-                                            substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint
+                   and e.chat_id = personal_telegram_chat_of(d.avito_dialog_id, d.external_reference)
            on conflict (message_id) do update set error = excluded.error
            returning dialog_id, account_id"#,
         message.0,

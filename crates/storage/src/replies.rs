@@ -44,8 +44,7 @@ pub async fn addressee(tx: &mut Tx, bot: BotId, group: ChatId, topic: ThreadId) 
                   (select e.dialog_id from personal_telegram_dialogs e where e.dialog_id = d.id),
                   (select e.dialog_id from personal_telegram_dialogs e
                     where e.account_id = d.personal_account_id
-                      and e.chat_id = coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
-                                               substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint))
+                      and e.chat_id = personal_telegram_chat_of(d.avito_dialog_id, d.external_reference)))
            join bots b on b.id = d.bot_id
            left join personal_telegram_accounts a on a.id = d.personal_account_id
           where d.source = 'personal_telegram' and d.bot_id = $1 and trim(b.group_chat_id) = $2 and coalesce(d.telegram_chat_id, $2) = $2 and d.telegram_topic_id = $3

@@ -55,8 +55,7 @@ async fn dialogs(store: &Store) -> Result<u64> {
          select distinct on (c.account, c.chat) c.id, c.account, c.chat,
                 coalesce((select m.direction = 'personal_telegram_in' from messages m where m.dialog_id = c.id order by m.id desc limit 1), false)
            from (select d.id, d.personal_account_id as account, d.telegram_topic_id is not null as has_topic, d.last_message_at,
-                        coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
-                                 substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint as chat
+                        personal_telegram_chat_of(d.avito_dialog_id, d.external_reference) as chat
                    from dialogs d
                   where d.source = 'personal_telegram' and d.personal_account_id is not null
                     and not exists (select from personal_telegram_dialogs o where o.dialog_id = d.id)) c
@@ -88,8 +87,7 @@ async fn messages(store: &Store, back: i32) -> Result<Option<u64>> {
     let done = sqlx::query!(
         "with old as materialized (
            select m.id, m.created_at, m.dialog_id, d.personal_account_id as account,
-                  coalesce(substring(d.avito_dialog_id from '^ptg:[0-9]+:(-?[0-9]{1,18})$'),
-                           substring(trim(d.external_reference) from '^(-?[0-9]{1,18})$'))::bigint as chat,
+                  personal_telegram_chat_of(d.avito_dialog_id, d.external_reference) as chat,
                   substring(trim(m.source_message_id) from '^[0-9]{1,10}$')::bigint as telegram,
                   substring(trim(m.telegram_message_id) from '^[0-9]{1,18}$')::bigint as shown
              from messages m join dialogs d on d.id = m.dialog_id
