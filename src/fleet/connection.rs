@@ -167,15 +167,16 @@ impl Connection {
         let Some(session) = session else { return Err(End::Problem(AccountProblem::Unreadable)) };
         let state = self.stored_state().await?;
         let mut floors = Floors::default();
-        if state == UpdateState::default() {
-            floors.last = connections::last_messages(&around.store, self.account).await?.into_iter().collect();
+        let last = if state == UpdateState::default() {
             floors.since = beginning.last_connected.and_then(|time| time.timestamp().try_into().ok());
-        }
-        let followed: Vec<ChatId> = state.channels.iter().map(|&(channel, _)| ChatId::channel(channel)).collect();
-        let last_in_channels = match followed.is_empty() {
-            true => Vec::new(),
-            false => connections::last_messages_in(&around.store, self.account, &followed).await?,
+            connections::last_messages(&around.store, self.account).await?
+        } else if state.channels.is_empty() {
+            Vec::new()
+        } else {
+            let followed: Vec<ChatId> = state.channels.iter().map(|&(channel, _)| ChatId::channel(channel)).collect();
+            connections::last_messages_in(&around.store, self.account, &followed).await?
         };
+        floors.last = last.into_iter().collect();
         let (claims, lease, accepts) = (around.claims.clone(), self.lease.clone(), self.accepts.clone());
         let accepts: AcceptsNow = Arc::new(move || *accepts.lock().unwrap_or_else(PoisonError::into_inner));
         let (self_id, expected) = if beginning.shown { (beginning.self_id, None) } else { (None, beginning.self_id) };
@@ -188,7 +189,6 @@ impl Connection {
             strangers: beginning.strangers,
             peers: peers::load(&around.store, self.account).await?,
             last_message: beginning.last_message,
-            last_in_channels,
             accepts,
             gate: Arc::new(move || claims.holds(&lease)),
         };

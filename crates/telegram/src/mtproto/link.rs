@@ -32,7 +32,7 @@ pub struct LinkStart {
     pub self_id: Option<TelegramUserId>,
     /// The state that belongs to what was committed last. Default (all 0): from now on, and back to the floors.
     pub state: UpdateState,
-    /// Without a state: what is stored of the account's chats.
+    /// What is stored of the account's chats.
     pub floors: Floors,
     /// Chats of the account's dialogs that are not among its peers: the list of its chats introduces them.
     pub strangers: Vec<ChatId>,
@@ -43,8 +43,6 @@ pub struct LinkStart {
     /// The highest id among the committed messages of private chats and basic groups (they share one sequence): where catching
     /// up stops when Telegram no longer has the difference. `None`: by date.
     pub last_message: Option<TelegramMessageId>,
-    /// The same of each channel that is followed; by the state's date where there is none.
-    pub last_in_channels: Vec<(ChatId, TelegramMessageId)>,
     /// Which chats to take in.
     pub accepts: AcceptsNow,
     /// Whether this process owns the account now.
@@ -77,13 +75,8 @@ impl AccountLink {
             Supervisor { shared: shared.clone(), session: session.clone(), proxy: start.proxy, fed, stop: stop.clone() };
         let calls = Calls(shared);
         let known = super::intake::Known::new(start.self_id, start.peers, start.accepts);
-        let begin = Start {
-            state: start.state,
-            last_message: start.last_message,
-            last_in_channels: start.last_in_channels,
-            floors: start.floors,
-            strangers: start.strangers,
-        };
+        let begin =
+            Start { state: start.state, last_message: start.last_message, floors: start.floors, strangers: start.strangers };
         let intake = Intake::new(calls.clone(), feed, known, begin);
         (Self { calls, stop, supervisor: tokio::spawn(supervisor.run()), session }, intake)
     }

@@ -1,7 +1,6 @@
 //! Catching up by message id, for when Telegram no longer has the difference (`updates.differenceTooLong` and its channel form):
 //! the dialogs that have something new, and their histories down to what is known. Bounded: what lies deeper stays unseen.
 
-use super::difference::concerns_the_chat;
 use super::known::{Known, Seen};
 use crate::mtproto::calls::Calls;
 use crate::mtproto::messages::{message_chat, message_id_and_date};
@@ -9,6 +8,7 @@ use crate::mtproto::peers::{chat_id, input_peer};
 use grammers_tl_types::{enums, functions};
 use tuberry_domain::intake::Peer;
 use tuberry_domain::ports::CallError;
+use tuberry_domain::reaction::RpcError;
 use tuberry_domain::{ChatId, ChatKind};
 
 /// Dialogs or messages per call, Telegram's maximum.
@@ -52,12 +52,7 @@ pub(crate) struct Found {
 pub(crate) async fn common(calls: &Calls, known: &Known, floor: Floor) -> Result<Found, CallError> {
     let mut found = Found::default();
     for peer in chats_with_news(calls, known, floor, &mut found.seen).await? {
-        match history(calls, peer, floor, &mut found).await {
-            Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
-                tracing::warn!(%error, "a chat's history was refused: it is left out");
-            }
-            done => done?,
-        }
+        unless_refused(history(calls, peer, floor, &mut found).await)?;
         if found.messages.len() >= MAX_MESSAGES {
             tracing::warn!(messages = found.messages.len(), "too much was missed: older messages stay unseen");
             break;
@@ -77,6 +72,22 @@ pub(crate) async fn channel(calls: &Calls, id: i64, access_hash: i64, floor: Flo
         bot: false,
     };
     history(calls, peer, floor, found).await
+}
+
+/// Whether this answers for one chat, whatever is done: no outage, no flood wait, no trouble of the account's.
+pub(super) fn concerns_the_chat(error: &RpcError) -> bool {
+    matches!(error.code, 400 | 403 | 406) && error.account_problem().is_none()
+}
+
+/// A chat whose history Telegram refuses is left out, and holds nobody up.
+pub(super) fn unless_refused<T>(asked: Result<T, CallError>) -> Result<Option<T>, CallError> {
+    match asked {
+        Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
+            tracing::warn!(%error, "a chat's history was refused: it is left out");
+            Ok(None)
+        }
+        asked => asked.map(Some),
+    }
 }
 
 /// The accepted private chats and basic groups whose last message is above the floor.

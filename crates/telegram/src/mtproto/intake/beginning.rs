@@ -3,8 +3,7 @@
 //!
 //! One call at a time, and what it brought is kept: a flood wait or a lost connection repeats that call only.
 
-use super::backfill::{DialogPage, Floor, Found, HistoryPage, MAX_MESSAGES};
-use super::difference::concerns_the_chat;
+use super::backfill::{DialogPage, Floor, Found, HistoryPage, MAX_MESSAGES, unless_refused};
 use super::known::Known;
 use crate::mtproto::calls::Calls;
 use grammers_tl_types::types;
@@ -13,10 +12,10 @@ use tuberry_domain::intake::Peer;
 use tuberry_domain::ports::CallError;
 use tuberry_domain::{ChatId, ChatKind, TelegramMessageId};
 
-/// What storage knows of an account without an update state.
+/// What storage knows of an account's chats.
 #[derive(Clone, Debug, Default)]
 pub struct Floors {
-    /// The newest stored message of each chat.
+    /// The newest stored message of each chat; of an account with an update state, of the channels that are followed.
     pub last: BTreeMap<ChatId, TelegramMessageId>,
     /// When the account was last connected, in Unix seconds: where nothing at all is stored, what is newer was missed.
     pub since: Option<i32>,
@@ -96,15 +95,9 @@ impl Beginning {
             }
             self.pages = next;
         } else if let Some(page) = self.histories.front() {
-            let next = match page.fetch(calls, &mut self.found).await {
-                Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
-                    tracing::warn!(%error, "a chat's history was refused: it is left out");
-                    None
-                }
-                fetched => fetched?,
-            };
+            let next = unless_refused(page.fetch(calls, &mut self.found).await)?;
             self.histories.pop_front();
-            self.histories.extend(next);
+            self.histories.extend(next.flatten());
             if self.found.messages.len() >= MAX_MESSAGES {
                 tracing::warn!(messages = self.found.messages.len(), "too much was missed: older messages stay unseen");
                 self.histories.clear();

@@ -1,6 +1,6 @@
 //! What was missed: the difference since the last state, of the account and of each channel, and where Telegram has none any more.
 
-use super::backfill::{self, Found};
+use super::backfill::{self, Found, concerns_the_chat, unless_refused};
 use super::known::Seen;
 use super::{Intake, Stop, filter, messages_of};
 use grammers_session::updates::{PrematureEndReason, UpdatesLike};
@@ -64,13 +64,9 @@ impl Intake {
             let hash = seen.peer(chat).and_then(|peer| peer.access_hash).or_else(|| self.known.channel_hash(channel_id));
             let Some(hash) = hash.filter(|_| self.known.takes(chat, seen)) else { continue };
             if begun.len() < MAX_BEGUN && !self.follows(channel_id) && begun.iter().all(|(id, ..)| *id != channel_id) {
-                match backfill::channel(&self.calls, channel_id, hash, self.heights.news_floor(channel_id), &mut found).await {
-                    Ok(()) => begun.push((channel_id, pts)),
-                    Err(CallError::Rpc(error)) if concerns_the_chat(&error) => {
-                        tracing::warn!(channel_id, %error, "a channel's history was refused: it is left out");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+                let floor = self.heights.news_floor(channel_id);
+                let read = backfill::channel(&self.calls, channel_id, hash, floor, &mut found).await;
+                begun.extend(unless_refused(read)?.map(|()| (channel_id, pts)));
             }
         }
         Ok((begun, found))
@@ -132,9 +128,4 @@ impl Intake {
         self.boxes.end_channel_difference(reason);
         Ok(())
     }
-}
-
-/// Whether this answers for one chat, whatever is done: no outage, no flood wait, no trouble of the account's.
-pub(super) fn concerns_the_chat(error: &RpcError) -> bool {
-    matches!(error.code, 400 | 403 | 406) && error.account_problem().is_none()
 }

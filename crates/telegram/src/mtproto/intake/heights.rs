@@ -2,6 +2,7 @@
 //! something that is not stored would hide it for good.
 
 use super::backfill::Floor;
+use super::beginning::Floors;
 use std::collections::HashMap;
 use tuberry_domain::{ChatId, ChatKind, TelegramMessageId};
 
@@ -37,9 +38,9 @@ impl Ids {
 
 impl Heights {
     /// What is stored: the date of the state, the newest message of private chats and basic groups, and that of each channel.
-    pub(super) fn new(date: i32, common: Option<TelegramMessageId>, channels: &[(ChatId, TelegramMessageId)]) -> Self {
+    pub(super) fn new(date: i32, common: Option<TelegramMessageId>, floors: &Floors) -> Self {
         let mut committed = Ids { common: common.map(|id| id.0), ..Ids::default() };
-        for (chat, id) in channels {
+        for (chat, id) in &floors.last {
             committed.raise(*chat, id.0);
         }
         Self { committed, seen: Ids::default(), began: date, caught_up: date }
@@ -98,7 +99,8 @@ mod tests {
 
     #[test]
     fn what_was_not_committed_raises_no_floor() {
-        let mut heights = Heights::new(100, None, &[(ChatId::channel(7), TelegramMessageId(5))]);
+        let stored = Floors { last: [(ChatId::channel(7), TelegramMessageId(5))].into(), since: None };
+        let mut heights = Heights::new(100, None, &stored);
         heights.saw(ChatId::user(1), 30);
         heights.saw(ChatId::channel(7), 9);
         assert_eq!((heights.common_floor(100).id, heights.channel_floor(7).id), (None, Some(5)));
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_silent_channel_is_not_judged_by_what_others_brought() {
-        let mut heights = Heights::new(100, None, &[]);
+        let mut heights = Heights::new(100, None, &Floors::default());
         assert_eq!((heights.channel_floor(7).date, heights.news_floor(8).date), (100, 100));
         heights.caught_up(500);
         assert_eq!((heights.channel_floor(7).date, heights.news_floor(8).date), (100, 500));

@@ -71,7 +71,6 @@ pub struct Intake {
 pub(crate) struct Start {
     pub(crate) state: UpdateState,
     pub(crate) last_message: Option<TelegramMessageId>,
-    pub(crate) last_in_channels: Vec<(ChatId, TelegramMessageId)>,
     pub(crate) floors: Floors,
     pub(crate) strangers: Vec<ChatId>,
 }
@@ -85,7 +84,7 @@ impl Intake {
             feed,
             known,
             boxes: load(&start.state),
-            heights: Heights::new(start.state.date, start.last_message, &start.last_in_channels),
+            heights: Heights::new(start.state.date, start.last_message, &start.floors),
             state: start.state,
             flush_at: None,
             ready: None,
