@@ -1,3 +1,5 @@
+//! What settings are read as, and which are refused.
+
 use super::*;
 
 const LEAST: [(&str, &str); 3] =

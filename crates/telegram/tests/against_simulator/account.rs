@@ -83,7 +83,8 @@ impl Account {
 
     pub fn open(stage: &Stage, rows: Rows, accepts: Accepts) -> Self {
         let self_id = Some(rows.self_id);
-        Self::begin(stage, rows, accepts, self_id, Floors::default(), Vec::new())
+        let last = rows.messages.iter().filter(|m| m.chat.kind() == ChatKind::Channel).map(|m| (m.chat, m.id)).collect();
+        Self::begin(stage, rows, accepts, self_id, Floors { last, since: None }, Vec::new())
     }
 
     /// An account of which an old system knew only so much.
@@ -106,12 +107,6 @@ impl Account {
             proxy: None,
             peers: rows.peers.values().cloned().collect(),
             last_message: rows.messages.iter().filter(|m| m.chat.kind() != ChatKind::Channel).map(|m| m.id).max(),
-            last_in_channels: rows
-                .messages
-                .iter()
-                .filter(|m| m.chat.kind() == ChatKind::Channel)
-                .map(|m| (m.chat, m.id))
-                .collect(),
             accepts: Arc::new(move || *accepted.lock().unwrap()),
             gate: Arc::new(move || open.load(Ordering::Relaxed)),
         };
@@ -157,10 +152,17 @@ impl Account {
         }
     }
 
-    /// Gives the account back and takes it again, as another worker would.
+    /// Gives the account back.
+    pub async fn close(&mut self) {
+        self.link.take().expect("an open link").close().await;
+    }
+
+    /// Takes the account again, as another worker would, after giving it back if nobody did.
     pub async fn reopen(mut self, stage: &Stage) -> Self {
+        if self.link.is_some() {
+            self.close().await;
+        }
         let accepts = *self.accepts.lock().unwrap();
-        self.link.take().unwrap().close().await;
         Self::open(stage, self.rows, accepts)
     }
 

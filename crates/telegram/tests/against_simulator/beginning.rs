@@ -83,7 +83,7 @@ async fn an_account_with_a_state_meets_people_of_dialogs_that_it_did_not_make() 
     let (mut account, anna, boris) = Account::settled(&stage).await;
     stage.say(boris, anna, "раз").await;
     account.until(1).await;
-    account.link.take().unwrap().close().await;
+    account.close().await;
     let mut rows = account.rows;
     rows.peers.clear();
     let me = Some(rows.self_id);

@@ -32,7 +32,7 @@ async fn closed_and_opened_at_once_fifty_times_the_key_lives() {
     stage.say(boris, anna, "жив").await;
     account.until(1).await;
     assert_eq!((stage.stat("keys_killed").await, stage.stat("max_connections_per_key").await), (0, 1));
-    account.link.take().unwrap().close().await;
+    account.close().await;
     timeout(Duration::from_secs(2), async {
         while stage.stat("connections").await != 0 {
             sleep(Duration::from_millis(5)).await;
@@ -126,7 +126,7 @@ async fn an_idle_revoked_session_is_found_out() {
         let connects = stage.stat("connects").await;
         sleep(Duration::from_millis(700)).await;
         assert_eq!(stage.stat("connects").await, connects, "nobody tries again");
-        account.link.take().unwrap().close().await;
+        account.close().await;
     }
 }
 
@@ -170,6 +170,6 @@ async fn a_link_that_is_closed_ends_its_intake() {
     let stage = Stage::new().await;
     let (mut account, ..) = account(&stage).await;
     account.settle().await;
-    account.link.take().unwrap().close().await;
+    account.close().await;
     assert_eq!(account.end().await, IntakeError::Closed);
 }

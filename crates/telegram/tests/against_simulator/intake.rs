@@ -108,12 +108,11 @@ async fn what_was_missed_comes_in_order_and_once() {
     let mut account = Account::new(&stage, anna).await;
     stage.say(boris, anna, "m0").await;
     account.until(1).await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for text in numbered(1..251) {
         stage.say(boris, anna, &text).await;
     }
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(251).await;
     account.settle().await;
     assert_eq!(account.rows.texts(), numbered(0..251));
@@ -214,15 +213,14 @@ async fn a_difference_that_is_too_long_is_caught_up_by_message_id() {
     let mut account = Account::new(&stage, anna).await;
     stage.say(boris, anna, "старое").await;
     account.until(1).await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for n in 0..130 {
         stage.say(boris, anna, &format!("b{n}")).await;
     }
     stage.say(carol, anna, "впервые").await;
     stage.say(boris, group, "в группе").await;
     stage.fault(json!({"kind": "difference_too_long", "user": anna})).await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(133).await;
     account.settle().await;
     let of = |chat: i64| -> Vec<_> {
@@ -242,11 +240,10 @@ async fn what_one_answer_brought_is_stored_with_its_state_or_not_at_all() {
     let chat = supergroup(&stage, "S", &[boris, anna]).await;
     let mut account = Account::new(&stage, anna).await;
     account.settle().await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     stage.say(boris, anna, "лично").await;
     stage.say(boris, chat, "в группе").await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     // Killed after the first commit.
     let first = account.intake.next_batch().await.unwrap();
     account.rows.commit(first);
@@ -266,14 +263,13 @@ async fn a_difference_too_long_that_was_not_committed_or_cut_short_by_a_kill_los
     let mut account = Account::new(&stage, anna).await;
     stage.say(boris, anna, "m0").await;
     account.until(1).await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for n in 1..601 {
         stage.say(if n % 2 == 0 { boris } else { carol }, anna, &format!("m{n}")).await;
     }
     let too_long = json!({"kind": "difference_too_long", "user": anna});
     stage.fault(too_long.clone()).await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     assert!(!with_messages(&mut account).await.messages.is_empty());
     // The commit failed, and Telegram still says so.
     stage.fault(too_long.clone()).await;
@@ -298,14 +294,13 @@ async fn a_channel_too_long_after_news_elsewhere_is_caught_up_from_what_is_store
     let mut account = Account::new(&stage, anna).await;
     stage.say(boris, chat, "m0").await;
     account.until(1).await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     stage.say(boris, chat, "m1").await;
     // Longer than what dates may differ by: the state's date must not stand for the channel's.
     tokio::time::sleep(Duration::from_secs(4)).await;
     stage.say(boris, anna, "m2").await;
     stage.fault(json!({"kind": "channel_too_long", "chat_id": chat})).await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(3).await;
     account.settle().await;
     let mut texts = account.rows.texts();
@@ -321,8 +316,7 @@ async fn a_channel_that_telegram_refuses_does_not_hold_the_others_up() {
     let mut account = Account::new(&stage, anna).await;
     stage.say(boris, followed, "m0").await;
     account.until(1).await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for (method, error) in
         [("updates.getChannelDifference", "CHANNEL_PUBLIC_GROUP_NA"), ("messages.getHistory", "CHANNEL_PRIVATE")]
     {
@@ -332,7 +326,7 @@ async fn a_channel_that_telegram_refuses_does_not_hold_the_others_up() {
     for chat in [followed, silent, anna] {
         stage.say(boris, chat, "m1").await;
     }
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(2).await;
     stage.say(boris, anna, "m2").await;
     account.until(3).await;
@@ -356,21 +350,20 @@ async fn supergroups_and_channels_are_followed_and_caught_up() {
     assert_eq!(account.rows.state.channels.len(), 2);
     assert!(account.rows.peers[&ChatId(chats[1])].broadcast && !account.rows.peers[&ChatId(chats[0])].broadcast);
 
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for text in numbered(1..151) {
         stage.say(boris, chats[0], &text).await;
     }
     stage.say(boris, chats[1], "m1").await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(153).await;
 
-    account.link.take().unwrap().close().await;
+    account.close().await;
     for text in numbered(151..301) {
         stage.say(boris, chats[0], &text).await;
     }
     stage.fault(json!({"kind": "channel_too_long", "chat_id": chats[0]})).await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(303).await;
     account.settle().await;
     let group: Vec<_> = account.rows.messages.iter().filter(|m| m.chat == ChatId(chats[0])).map(|m| &m.text.text).collect();
@@ -384,10 +377,9 @@ async fn a_supergroup_that_first_speaks_while_nobody_listens_is_heard() {
     let chat = supergroup(&stage, "S", &[boris, anna]).await;
     let mut account = Account::new(&stage, anna).await;
     account.settle().await;
-    let accepts = *account.accepts.lock().unwrap();
-    account.link.take().unwrap().close().await;
+    account.close().await;
     stage.say(boris, chat, "есть кто?").await;
-    let mut account = Account::open(&stage, account.rows, accepts);
+    let mut account = account.reopen(&stage).await;
     account.until(1).await;
     stage.say(boris, chat, "ау").await;
     account.until(2).await;
