@@ -15,9 +15,10 @@ use tuberry::embedded::{Embedded, Error, Options, Restart, Tuning};
 /// Names the data directory for [`holds_a_cluster_until_killed`].
 const HELD: &str = "TUBERRY_TEST_HELD_CLUSTER";
 
+/// Where another user may enter, wherever the checkout is.
 fn folder() -> tempfile::TempDir {
     let permissions = fs::Permissions::from_mode(0o755);
-    tempfile::Builder::new().prefix("embedded-").permissions(permissions).tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    tempfile::Builder::new().prefix("embedded-").permissions(permissions).tempdir().unwrap()
 }
 
 async fn start(data_dir: &Path) -> Result<Embedded, Error> {
