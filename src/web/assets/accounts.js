@@ -1,5 +1,5 @@
 // The cards of accounts: what they mirror, their names, their proxies, their removal.
-import { act, call, notice, refresh } from './app.js';
+import { act, call, notice, openDialog, refresh } from './app.js';
 
 const path = (id) => `/api/personal-telegram-accounts/${id}`;
 
@@ -33,7 +33,7 @@ function asks(action, show, then) {
     wrong.hidden = true;
     for (const name of form.querySelectorAll('strong[data-name]')) name.textContent = card.name;
     show(card, form);
-    dialog.showModal();
+    openDialog(dialog, button);
   });
   dialog.querySelector('[data-close]').addEventListener('click', () => dialog.close());
   form.addEventListener('submit', (event) => {

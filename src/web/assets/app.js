@@ -47,6 +47,17 @@ export async function act(button, action) {
   }
 }
 
+/** Puts the focus on what has this id by now, else where the page begins: what had it may have been renewed, or be gone. */
+export function focusOn(id) {
+  (document.getElementById(id) ?? document.getElementById('main')).focus();
+}
+
+/** Opens a window over the page. When it closes, whoever works by keyboard goes on at the button that opened it. */
+export function openDialog(dialog, button) {
+  dialog.showModal();
+  dialog.addEventListener('close', () => focusOn(button.id), { once: true });
+}
+
 const day = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
 const exact = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
@@ -93,7 +104,7 @@ export async function refresh() {
     seen.set(part, other.innerHTML);
     part.innerHTML = other.innerHTML;
     times(part);
-    if (focused) document.getElementById(focused)?.focus();
+    if (focused) focusOn(focused);
     part.dispatchEvent(new CustomEvent('refreshed', { bubbles: true }));
   }
 }

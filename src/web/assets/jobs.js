@@ -1,6 +1,6 @@
 // Buttons that change jobs: each is confirmed in a window, done by the REST interface, and the page looks again.
 
-import { act, call, notice, refresh } from './app.js';
+import { act, call, focusOn, notice, openDialog, refresh } from './app.js';
 
 const window_ = document.getElementById('confirm');
 const reason = document.getElementById('reason');
@@ -12,7 +12,7 @@ function confirmed(button) {
   reason.hidden = !('reason' in button.dataset);
   reason.querySelector('input').value = '';
   window_.returnValue = '';
-  window_.showModal();
+  openDialog(window_, button);
   return new Promise((resolve) => {
     window_.addEventListener('close', () => resolve(window_.returnValue === 'yes' ? reason.querySelector('input').value : null), { once: true });
   });
@@ -34,6 +34,6 @@ document.addEventListener('click', async (event) => {
     notice(answer?.retried === undefined ? button.dataset.done : `${button.dataset.done}: ${answer.retried}`);
     await refresh();
     // The button may be gone with what it did, or another one may be in its place.
-    (document.getElementById(button.id) ?? document.getElementById('main')).focus();
+    focusOn(button.id);
   });
 });

@@ -1,6 +1,6 @@
 // Connecting an account: one window that goes through the states of a login. The server has the truth; this asks for it every three seconds, and at
 // once when the login's stream says that it moved.
-import { call, notice, refresh } from './app.js';
+import { call, notice, openDialog, refresh } from './app.js';
 
 const LOGIN = '/api/personal-telegram-accounts/login';
 const EVERY = 3000;
@@ -16,7 +16,7 @@ let login;
 document.addEventListener('click', (event) => {
   const button = event.target.closest('[data-action="login"]');
   if (!button) return;
-  dialog.showModal();
+  openDialog(dialog, button);
   begin(button.dataset.project);
 });
 part('again').addEventListener('click', () => begin(login.project));
