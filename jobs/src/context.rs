@@ -6,12 +6,15 @@ use std::time::Duration;
 use tuberry_domain::ports::{Accounts, BotApi, KeyClaims, Logins};
 use tuberry_domain::{AccountId, LoginNumber, Place, Sealer};
 use tuberry_storage::Store;
+use tuberry_storage::mirror::Mirror;
 
 /// What a job may use. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The database.
     pub store: Store,
+    /// The statements of messages on their way into topics.
+    pub mirror: Mirror,
     /// The managing bots.
     pub bots: Arc<dyn BotApi>,
     /// Connections of the accounts that this process owns.

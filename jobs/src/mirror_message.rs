@@ -48,7 +48,7 @@ impl Job<Context> for MirrorMessage {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Some(message) = mirror::load(cx.store.pool(), self.message).await?.filter(|message| !message.finished) else {
+        let Some(message) = cx.mirror.load(self.message).await?.filter(|message| !message.finished) else {
             return Ok(());
         };
         let Some(mut topic) = Topic::open(cx, message.dialog).await? else { return Ok(()) };
@@ -67,7 +67,7 @@ impl Job<Context> for MirrorMessage {
             let reply_to = message.reply_to.filter(|_| number == 0);
             let sent = self.send_part(cx, &mut topic, begun, text, reply_to).await?;
             let last = usize::try_from(number + 1) == Ok(parts.len());
-            if let Some(age) = mirror::part_sent(cx.store.pool(), self.message, number, sent, last).await? {
+            if let Some(age) = cx.mirror.part_sent(self.message, number, sent, last).await? {
                 meters::arrived(Direction::In, age);
             }
         }
@@ -91,7 +91,7 @@ impl MirrorMessage {
         loop {
             let thread = topic.ensure().await?;
             message.thread = Some(thread);
-            if !mirror::part_sending(pool, self.message, begun.number, begun.attempts).await? {
+            if !cx.mirror.part_sending(self.message, begun.number, begun.attempts).await? {
                 return Err(JobError::Snooze(OVERTAKEN));
             }
             begun.attempts += 1;

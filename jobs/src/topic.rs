@@ -26,7 +26,7 @@ pub(crate) struct Topic<'a> {
 impl<'a> Topic<'a> {
     /// Loads the place. `None`: the dialog is gone. Snoozes while the bot is limited or the group is missing.
     pub(crate) async fn open(cx: &'a Context, dialog: DialogId) -> Result<Option<Self>, JobError> {
-        let Some(place) = mirror::place(cx.store.pool(), dialog).await? else { return Ok(None) };
+        let Some(place) = cx.mirror.place(dialog).await? else { return Ok(None) };
         if let Some(until) = place.not_before {
             return Err(wait_for(until));
         }

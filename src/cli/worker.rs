@@ -19,6 +19,7 @@ use tuberry_jobs::queue::{self, Queue};
 use tuberry_jobs::{Context, SyncAccounts, old_sessions};
 use tuberry_storage::Store;
 use tuberry_storage::leases::Room;
+use tuberry_storage::mirror::Mirror;
 use tuberry_storage::moving::stock::{self, Taken};
 use tuberry_telegram::{Device, HttpBotApi, MtprotoLogins, Network};
 
@@ -64,6 +65,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     let links = Links::new(claims.clone(), queue.clone());
     let context = Context {
         store: store.clone(),
+        mirror: Mirror::start(store.pool()),
         bots: Arc::new(HttpBotApi::new(&settings.telegram.bot_api_base)?),
         accounts: Arc::new(links.clone()),
         logins: Arc::new(MtprotoLogins::new(network.clone())),

@@ -5,7 +5,7 @@ use super::{Answer, App, Owner};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tuberry_domain::{ChatId, ThreadId};
-use tuberry_storage::mirror;
+use tuberry_storage::mirror::{self, Mirror};
 
 pub(super) async fn control(app: &App, path: &str, body: Value) -> Value {
     let url = format!("{}/control{path}", app.simulator.as_ref().unwrap().http_url());
@@ -157,7 +157,7 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     app.patch(&format!("/api/bots/{bot}"), &owner, json!({ "group_chat_id": second })).await.ok(200);
 
     let pool = app.database.store.pool();
-    let place = mirror::place(pool, dialog.into()).await.unwrap().unwrap();
+    let place = Mirror::start(pool).place(dialog.into()).await.unwrap().unwrap();
     assert_eq!((place.group, place.topic), (Some(ChatId(second)), None), "a topic of the first group is none here");
     mirror::topic_created(pool, dialog.into(), ChatId(second), ThreadId(7), "Клиент").await.unwrap();
     operator_writes(&app, bot, second, 7, 5, "во второй").await;
@@ -171,7 +171,7 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     for group in [Value::Null, json!(third)] {
         app.patch(&format!("/api/bots/{bot}"), &owner, json!({ "group_chat_id": group })).await.ok(200);
     }
-    let place = mirror::place(pool, dialog.into()).await.unwrap().unwrap();
+    let place = Mirror::start(pool).place(dialog.into()).await.unwrap().unwrap();
     assert_eq!((place.group, place.topic), (Some(ChatId(third)), None), "nor is one of the second");
     operator_writes(&app, bot, third, 7, 5, "чужому").await;
     assert_eq!(app.value("select string_agg(body, ', ' order by id) from messages").await, replies);

@@ -1,5 +1,6 @@
 //! The queue and the jobs against a real PostgreSQL.
 
+mod mirrored_together;
 mod queue_affinity;
 mod queue_control;
 mod queue_enqueue;

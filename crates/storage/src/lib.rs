@@ -35,6 +35,7 @@ mod storable;
 mod store;
 pub mod sync;
 pub mod telegram_chats;
+mod together;
 pub mod users;
 mod wake_ups;
 mod words;
