@@ -14,6 +14,7 @@ pub mod meters;
 mod mirror_message;
 pub mod old_sessions;
 pub mod origin;
+mod persist;
 pub mod personal_tasks;
 mod poll_login;
 mod post_notice;

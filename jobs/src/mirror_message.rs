@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::meters::{self, Direction};
+use crate::persist::persist;
 use crate::topic::{PERSISTENT, Topic};
 use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,12 @@ impl Job<Context> for MirrorMessage {
             let reply_to = message.reply_to.filter(|_| number == 0);
             let sent = self.send_part(cx, &mut topic, begun, text, reply_to).await?;
             let last = usize::try_from(number + 1) == Ok(parts.len());
-            if let Some(age) = cx.mirror.part_sent(self.message, number, sent, last).await? {
+            let (mirror, message) = (cx.mirror.clone(), self.message);
+            let stored = persist(move || {
+                let mirror = mirror.clone();
+                async move { mirror.part_sent(message, number, sent, last).await }
+            });
+            if let Some(age) = stored.await? {
                 meters::arrived(Direction::In, age);
             }
         }

@@ -1,6 +1,7 @@
 //! A dialog's topic as jobs reach it: limits observed, topics created and re-created, the Bot API's errors turned into outcomes.
 
 use crate::context::{Context, wait_for};
+use crate::persist::persist;
 use crate::{JobError, Policy};
 use std::time::Duration;
 use tuberry_domain::ports::{BotError, SendTopicMessage};
@@ -62,7 +63,12 @@ impl<'a> Topic<'a> {
                 return Err(self.outcome(&error).await?);
             }
         };
-        mirror::topic_created(self.cx.store.pool(), self.place.dialog, self.group, topic, &name).await?;
+        let (pool, dialog, group) = (self.cx.store.pool().clone(), self.place.dialog, self.group);
+        persist(move || {
+            let (pool, name) = (pool.clone(), name.clone());
+            async move { mirror::topic_created(&pool, dialog, group, topic, &name).await }
+        })
+        .await?;
         self.place.topic = Some(topic);
         Ok(topic)
     }

@@ -2,6 +2,7 @@
 
 use crate::support::{Person, Setup, Stack, wait_until};
 use nix::sys::signal::Signal;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tuberry::embedded::Restart;
@@ -108,6 +109,33 @@ async fn a_stopped_worker_keeps_its_accounts_for_itself_and_goes_on() {
     wait_mirrored(&stack, 4, &["раз", "два"]).await;
     wait_for_shares(&stack, Duration::from_secs(20), &[2, 2]).await;
     stack.assert_keys_were_never_shared().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_posted_while_postgresql_was_away_is_not_posted_again() {
+    let stack = Stack::start(Setup { own_cluster: true, ..Setup::default() }).await;
+    let people = populate(&stack, 3).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[3]).await;
+    everybody_writes(&stack, &people, "раз").await;
+    wait_mirrored(&stack, 3, &["раз"]).await;
+    stack.control("POST", "/faults", json!({ "kind": "latency", "ms": 400 })).await;
+    everybody_writes(&stack, &people, "два").await;
+    wait_until(TWO_MINUTES, "calls that have begun", async || {
+        let begun = "select count(*) from personal_telegram_parts where state = 'sending'";
+        (sqlx::query_scalar::<_, i64>(begun).fetch_one(stack.store().pool()).await.ok()? == 3).then_some(())
+    })
+    .await;
+    // Telegram answers while nobody can write that down.
+    stack.cluster().embedded.restart(Restart::Immediate).await.unwrap();
+    stack.control("DELETE", "/faults", json!({})).await;
+    wait_until(TWO_MINUTES, "messages that are known to be delivered", async || {
+        let waiting = "select count(*) from messages where status <> 'delivered'";
+        (sqlx::query_scalar::<_, i64>(waiting).fetch_one(stack.store().pool()).await.ok()? == 0).then_some(())
+    })
+    .await;
+    wait_mirrored(&stack, 3, &["раз", "два"]).await;
+    let begun_again = "select count(*) from personal_telegram_parts where attempts > 1";
+    assert_eq!(sqlx::query_scalar::<_, i64>(begun_again).fetch_one(stack.store().pool()).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
