@@ -36,6 +36,7 @@ pub use log_out::LogOut;
 pub use mark_reply::MarkReply;
 pub use mirror_message::MirrorMessage;
 pub use origin::Origin;
+pub use persist::all_stored;
 pub use poll_login::PollLogin;
 pub use post_notice::{Notice, PostNotice};
 pub use refresh_topic::RefreshTopic;

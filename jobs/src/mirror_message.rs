@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::meters::{self, Direction};
 use crate::persist::persist;
-use crate::topic::{PERSISTENT, Topic};
+use crate::topic::{OVERTAKEN, PERSISTENT, Topic};
 use crate::{Job, JobError, Policy, Subject};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tuberry_domain::content::shown;
 use tuberry_domain::ports::{BotError, SendTopicMessage};
 use tuberry_domain::text::{FormattedText, MESSAGE_LIMIT};
 use tuberry_domain::{BotMessageId, DialogId, MessageId};
-use tuberry_storage::mirror::{self, Mirrored};
+use tuberry_storage::mirror::{self, Failure, Mirrored};
 
 /// After so many refusals the formatting is left out; after twice as many the message is given up.
 const REFUSALS: i32 = 4;
 
-/// How soon a run looks again that found another one at work: it was stopped for so long that its lease had passed on.
-const OVERTAKEN: Duration = Duration::from_secs(1);
+/// How long a run waits that finds a call begun: who began it may know how it ended, and store that as soon as PostgreSQL is there again.
+const HEARSAY: Duration = Duration::from_secs(3);
 
 /// A part as the run found it.
 #[derive(Clone, Copy)]
@@ -49,9 +49,12 @@ impl Job<Context> for MirrorMessage {
     }
 
     async fn run(self, cx: &Context) -> Result<(), JobError> {
-        let Some(message) = cx.mirror.load(self.message).await?.filter(|message| !message.finished) else {
-            return Ok(());
-        };
+        let mut loaded = cx.mirror.load(self.message).await?;
+        if loaded.as_ref().is_some_and(|message| message.parts.iter().any(|part| part.begun)) {
+            tokio::time::sleep(HEARSAY).await;
+            loaded = cx.mirror.load(self.message).await?;
+        }
+        let Some(message) = loaded.filter(|message| !message.finished) else { return Ok(()) };
         let Some(mut topic) = Topic::open(cx, message.dialog).await? else { return Ok(()) };
         let parts = parts(&message);
         for (number, text) in parts.iter().enumerate() {
@@ -103,12 +106,16 @@ impl MirrorMessage {
             begun.attempts += 1;
             let error = match topic.send(&message).await {
                 Ok(sent) => return Ok(sent),
-                Err(error @ BotError::Lost(_)) => return Err(JobError::retry(error)),
                 Err(error) => error,
             };
-            let refused = matches!(error, BotError::Refused(_));
-            mirror::part_not_sent(pool, self.message, begun.number, begun.attempts, refused).await?;
+            let failure = match error {
+                BotError::Lost(_) => Failure::Unknown,
+                BotError::Refused(_) => Failure::Refused,
+                _ => Failure::NotExecuted,
+            };
+            mirror::part_failed(pool, self.message, begun.number, begun.attempts, failure).await?;
             match error {
+                BotError::Lost(_) => return Err(JobError::retry(error)),
                 BotError::TopicNotFound if !recreated => {
                     recreated = true;
                     topic.forget().await?;

@@ -2,15 +2,28 @@
 
 use crate::{Backoff, JobError};
 use std::future::Future;
+use std::sync::LazyLock;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 /// Between two attempts.
-const PAUSES: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(1) };
+const PAUSES: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_millis(500) };
 
 /// The longest outage that is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What is being stored by this process.
+static STORING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// Waits, before the process ends, until all is stored: for that long at most.
+pub async fn all_stored(patience: Duration) {
+    STORING.close();
+    if timeout(patience, STORING.wait()).await.is_err() {
+        tracing::warn!(left = STORING.len(), "what Telegram has done is not stored: it may be done again");
+    }
+}
 
 /// Stores it, again and again while the database is away; `store` must be harmless when repeated. A run that is over before leaves it behind, still
 /// trying: without it the next run would do again what Telegram has done.
@@ -31,5 +44,5 @@ where
             sleep(PAUSES.ceiling(failures)).await;
         }
     };
-    Ok(tokio::spawn(storing.in_current_span()).await.map_err(JobError::retry)??)
+    Ok(STORING.spawn(storing.in_current_span()).await.map_err(JobError::retry)??)
 }

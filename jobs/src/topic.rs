@@ -14,6 +14,9 @@ use tuberry_storage::mirror::{self, Place};
 pub(crate) const PERSISTENT: Policy =
     Policy { max_attempts: None, deadline: Some(Duration::from_secs(7 * 86_400)), concurrency: 32, ..Policy::DEFAULT };
 
+/// How soon a run looks again that found another one at work: it was stopped for so long that its lease had passed on.
+pub(crate) const OVERTAKEN: Duration = Duration::from_secs(1);
+
 /// How long a job sleeps while its group is out of reach until an owner acts.
 const PARKED: Duration = Duration::from_secs(30);
 
@@ -52,23 +55,27 @@ impl<'a> Topic<'a> {
         }
         let mark = if self.place.waiting { Mark::Waiting } else { Mark::Answered };
         let name = title(mark, &self.place.name);
-        mirror::topic_begins(self.cx.store.pool(), self.place.dialog).await?;
+        let Some(begun) = mirror::topic_begins(self.cx.store.pool(), self.place.dialog).await? else {
+            return Err(JobError::Snooze(Duration::ZERO));
+        };
         let topic = match self.cx.bots.create_topic(&self.place.token, self.group, &name).await {
             Ok(topic) => topic,
             Err(error) => {
                 // Told that there is none: nobody can answer in it. An answer that was lost leaves that open.
                 if !matches!(error, BotError::Lost(_)) {
-                    mirror::topic_not_created(self.cx.store.pool(), self.place.dialog).await?;
+                    mirror::topic_not_created(self.cx.store.pool(), self.place.dialog, begun).await?;
                 }
                 return Err(self.outcome(&error).await?);
             }
         };
         let (pool, dialog, group) = (self.cx.store.pool().clone(), self.place.dialog, self.group);
-        persist(move || {
+        let stored = persist(move || {
             let (pool, name) = (pool.clone(), name.clone());
-            async move { mirror::topic_created(&pool, dialog, group, topic, &name).await }
-        })
-        .await?;
+            async move { mirror::topic_created(&pool, dialog, begun, group, topic, &name).await }
+        });
+        if !stored.await? {
+            return Err(JobError::Snooze(OVERTAKEN));
+        }
         self.place.topic = Some(topic);
         Ok(topic)
     }
@@ -84,11 +91,14 @@ impl<'a> Topic<'a> {
     /// `sendMessage`, without any handling of errors. Success shows that the bot can do its work again.
     pub(crate) async fn send(&self, message: &SendTopicMessage) -> Result<BotMessageId, BotError> {
         let sent = self.cx.bots.send_message(&self.place.token, message).await;
-        if sent.is_ok()
-            && self.place.troubled
-            && let Err(error) = mirror::bot_access(self.cx.store.pool(), self.place.bot, true).await
-        {
-            tracing::debug!(%error, "the bot's recovery is not noted yet");
+        if sent.is_ok() && self.place.troubled {
+            // Beside the run: it has to store what Telegram has done before anything else.
+            let (pool, bot) = (self.cx.store.pool().clone(), self.place.bot);
+            tokio::spawn(async move {
+                if let Err(error) = mirror::bot_access(&pool, bot, true).await {
+                    tracing::debug!(%error, "the bot's recovery is not noted yet");
+                }
+            });
         }
         sent
     }

@@ -26,6 +26,9 @@ use tuberry_telegram::{Device, HttpBotApi, MtprotoLogins, Network};
 /// Connections of the pool: jobs and intake take them for single transactions.
 const POOL: u32 = 20;
 
+/// How long a process that stops waits for PostgreSQL to learn what Telegram has done.
+const STORING: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// How many accounts this worker takes at most, instead of WORKER_MAX_ACCOUNTS.
@@ -114,6 +117,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         bridge.await.context("bridge")?;
     }
     jobs.await.context("jobs")?;
+    tuberry_jobs::all_stored(STORING).await;
     fleet.stop().await;
     claims.stop().await;
     if let Some(port) = port {

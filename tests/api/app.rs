@@ -9,9 +9,9 @@ use telegram_simulator::{Options, Simulator};
 use tuberry::credentials::Attempts;
 use tuberry::http::{AppState, Webhooks, router};
 use tuberry::tokens::Tokens;
-use tuberry_domain::{ClientId, Sealer, Secret, UserId};
+use tuberry_domain::{ChatId, ClientId, DialogId, Sealer, Secret, ThreadId, UserId};
 use tuberry_storage::users::{NewUser, Role};
-use tuberry_storage::{Store, clients, users};
+use tuberry_storage::{Store, clients, mirror, users};
 
 /// Connections of the interface to the database.
 const POOL: u32 = 10;
@@ -216,6 +216,14 @@ impl App {
         );
         self.execute(&ours).await;
         id
+    }
+
+    /// A dialog's topic is made in this group.
+    pub async fn topic_created(&self, dialog: i32, group: i64, topic: i64) {
+        let (pool, dialog) = (self.database.store.pool(), DialogId(dialog));
+        let begun = mirror::topic_begins(pool, dialog).await.expect("a beginning").expect("a dialog");
+        let created = mirror::topic_created(pool, dialog, begun, ChatId(group), ThreadId(topic), "Клиент").await;
+        assert!(created.expect("a topic"));
     }
 
     /// A message from the customer.

@@ -4,8 +4,8 @@ use super::webhooks::operator_writes;
 use super::{Answer, App, Owner};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tuberry_domain::{ChatId, ThreadId};
-use tuberry_storage::mirror::{self, Mirror};
+use tuberry_domain::ChatId;
+use tuberry_storage::mirror::Mirror;
 
 pub(super) async fn control(app: &App, path: &str, body: Value) -> Value {
     let url = format!("{}/control{path}", app.simulator.as_ref().unwrap().http_url());
@@ -159,7 +159,7 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     let pool = app.database.store.pool();
     let place = Mirror::start(pool).place(dialog.into()).await.unwrap().unwrap();
     assert_eq!((place.group, place.topic), (Some(ChatId(second)), None), "a topic of the first group is none here");
-    mirror::topic_created(pool, dialog.into(), ChatId(second), ThreadId(7), "Клиент").await.unwrap();
+    app.topic_created(dialog, second, 7).await;
     operator_writes(&app, bot, second, 7, 5, "во второй").await;
     let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
     assert_eq!(replies.as_deref(), Some("в первой группе, во второй"));
@@ -177,12 +177,12 @@ async fn numbers_of_one_group_mean_nothing_in_the_next() {
     assert_eq!(app.value("select string_agg(body, ', ' order by id) from messages").await, replies);
 
     // The old portal tells nobody that it has chosen another group.
-    mirror::topic_created(pool, dialog.into(), ChatId(third), ThreadId(7), "Клиент").await.unwrap();
+    app.topic_created(dialog, third, 7).await;
     operator_writes(&app, bot, third, 7, 5, "в третьей").await;
     let forum = json!({ "title": "Четвёртая", "bot_token": token, "members": [] });
     let fourth = control(&app, "/forums", forum).await["chat_id"].as_i64().unwrap();
     app.execute(&format!("update bots set group_chat_id = '{fourth}'")).await;
-    mirror::topic_created(pool, dialog.into(), ChatId(fourth), ThreadId(7), "Клиент").await.unwrap();
+    app.topic_created(dialog, fourth, 7).await;
     operator_writes(&app, bot, fourth, 7, 5, "в четвёртой").await;
     let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
     assert_eq!(replies.as_deref(), Some("в первой группе, во второй, в третьей, в четвёртой"));

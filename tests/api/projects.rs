@@ -3,8 +3,6 @@
 use super::App;
 use super::webhooks::operator_writes;
 use serde_json::{Value, json};
-use tuberry_domain::{ChatId, ThreadId};
-use tuberry_storage::mirror;
 
 #[tokio::test]
 async fn a_project_is_created_changed_and_bound_to_one_bot() {
@@ -63,8 +61,7 @@ async fn a_projects_dialogs_follow_it_to_another_bot() {
     assert_eq!(place(avito).await, format!("{old} -1001 8 Клиент"), "other sources are not ours to move");
 
     // Message numbers begin anew in another group: this 5 is not the other group's.
-    let pool = app.database.store.pool();
-    mirror::topic_created(pool, dialog.into(), ChatId(-1002), ThreadId(9), "Клиент").await.unwrap();
+    app.topic_created(dialog, -1002, 9).await;
     operator_writes(&app, new, -1002, 9, 5, "от нового").await;
     let replies = app.value("select string_agg(body, ', ' order by id) from messages").await;
     assert_eq!(replies.as_deref(), Some("от прежнего, от нового"));

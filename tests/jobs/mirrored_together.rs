@@ -5,8 +5,8 @@ use futures::future::join_all;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::time::timeout;
-use tuberry_domain::{BotMessageId, DialogId, MessageId};
-use tuberry_storage::mirror::{self, Mirror};
+use tuberry_domain::{BotMessageId, ChatId, DialogId, MessageId, ThreadId};
+use tuberry_storage::mirror::{self, Failure, Mirror};
 use tuberry_storage::{Store, clients, projects};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -116,10 +116,13 @@ async fn of_two_runs_that_begin_the_same_call_one_may_go_on() {
     assert!(!begin(first, 1).await.unwrap(), "that was another one's");
     mirror.part_sent(first, 0, BotMessageId(7), true).await.unwrap();
     assert!(!begin(first, 3).await.unwrap(), "it stands in the topic");
-    mirror::part_not_sent(database.store.pool(), second, 0, 3, true).await.unwrap();
+    mirror::part_failed(database.store.pool(), second, 0, 3, Failure::Refused).await.unwrap();
     assert!(begin(second, 3).await.unwrap(), "what was not executed is begun again");
-    let loaded = mirror.load(second).await.unwrap().unwrap();
-    assert_eq!((loaded.parts[0].attempts, loaded.parts[0].refusals, loaded.parts[0].sent), (4, 1, false));
+    let part = mirror.load(second).await.unwrap().unwrap().parts[0].clone();
+    assert_eq!((part.attempts, part.refusals, part.sent, part.begun), (4, 1, false, true));
+    mirror::part_failed(database.store.pool(), second, 0, 4, Failure::Unknown).await.unwrap();
+    let part = mirror.load(second).await.unwrap().unwrap().parts[0].clone();
+    assert_eq!((part.attempts, part.refusals, part.sent, part.begun), (4, 1, false, false), "nobody will say more of it");
 }
 
 #[tokio::test]
@@ -138,6 +141,23 @@ async fn the_last_part_counts_whoever_tells_of_it_meanwhile() {
     .await
     .unwrap();
     assert_eq!(stored, ("delivered".into(), "11,12".into()));
+}
+
+#[tokio::test]
+async fn a_topic_that_another_run_has_begun_anew_is_not_taken_for_the_dialogs() {
+    let (database, mirror, messages) = start(1).await;
+    let pool = database.store.pool();
+    let dialog = mirror.load(messages[0]).await.unwrap().unwrap().dialog;
+    let created =
+        async |begun, topic| mirror::topic_created(pool, dialog, begun, ChatId(-1001), ThreadId(topic), "Клиент").await.unwrap();
+    let first = mirror::topic_begins(pool, dialog).await.unwrap().unwrap();
+    let second = mirror::topic_begins(pool, dialog).await.unwrap().unwrap();
+    assert!(!created(first, 1).await, "the second one's runs already");
+    mirror::topic_not_created(pool, dialog, first).await.unwrap();
+    assert!(created(second, 2).await, "what became of the first one says nothing of it");
+    assert!(!created(first, 1).await && !created(second, 2).await, "once is enough");
+    assert_eq!(mirror.place(dialog).await.unwrap().unwrap().topic, Some(ThreadId(2)));
+    assert_eq!(mirror::topic_begins(pool, DialogId(0)).await.unwrap(), None);
 }
 
 #[tokio::test]

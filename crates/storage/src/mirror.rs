@@ -79,6 +79,8 @@ pub struct Part {
     pub number: i32,
     /// It has arrived.
     pub sent: bool,
+    /// Its call has begun, and the run that began it has said nothing since.
+    pub begun: bool,
     /// How often its call began.
     pub attempts: i32,
     /// How often Telegram refused what it said.
@@ -132,7 +134,7 @@ impl Mirror {
         self.place.call(dialog).await
     }
 
-    /// Says that the call for this part begins now, for the time after `attempts`: from here on, until [`Mirror::part_sent`] or [`part_not_sent`],
+    /// Says that the call for this part begins now, for the time after `attempts`: from here on, until [`Mirror::part_sent`] or [`part_failed`],
     /// nobody can know whether it was executed. False: another run has begun it meanwhile, and nothing may be called here.
     pub async fn part_sending(&self, message: MessageId, part: i32, attempts: i32) -> Result<bool> {
         self.sending.call(Sending { message, part, attempts }).await
@@ -188,7 +190,7 @@ async fn load(pool: PgPool, messages: Vec<MessageId>) -> Result<Vec<Option<Mirro
                 coalesce((select q.bot_message_id from personal_telegram_messages q where q.message_id = o.reply_to_message_id and not q.incoming),
                          (select p.sent_id from personal_telegram_parts p join personal_telegram_messages q on q.message_id = p.message_id
                            where p.message_id = o.reply_to_message_id and q.incoming and p.part = 0)) as reply_to,
-                (select jsonb_agg(jsonb_build_array(p.part, p.state = 'sent', p.attempts, p.refusals) order by p.part) from personal_telegram_parts p where p.message_id = m.id) as parts
+                (select jsonb_agg(jsonb_build_array(p.part, p.state = 'sent', p.state = 'sending', p.attempts, p.refusals) order by p.part) from personal_telegram_parts p where p.message_id = m.id) as parts
            from messages m join personal_telegram_messages o on o.message_id = m.id
           where m.id = any($1)",
         &ids
@@ -198,7 +200,7 @@ async fn load(pool: PgPool, messages: Vec<MessageId>) -> Result<Vec<Option<Mirro
     let mut loaded = HashMap::with_capacity(rows.len());
     for row in rows {
         let unreadable = |error: serde_json::Error| Error::Unreadable(format!("message {}: {error}", row.id));
-        let parts: Vec<(i32, bool, i32, i32)> =
+        let parts: Vec<(i32, bool, bool, i32, i32)> =
             row.parts.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
         let message = Mirrored {
             finished: matches!(row.status.as_str(), "delivered" | "failed"),
@@ -209,7 +211,7 @@ async fn load(pool: PgPool, messages: Vec<MessageId>) -> Result<Vec<Option<Mirro
             reply_to: row.reply_to.map(BotMessageId),
             parts: parts
                 .into_iter()
-                .map(|(number, sent, attempts, refusals)| Part { number, sent, attempts, refusals })
+                .map(|(number, sent, begun, attempts, refusals)| Part { number, sent, begun, attempts, refusals })
                 .collect(),
         };
         loaded.insert(row.id, message);
@@ -227,14 +229,16 @@ async fn parts_sending(pool: PgPool, calls: Vec<Sending>) -> Result<Vec<bool>> {
           where u.attempts = 0 or exists (select 1 from personal_telegram_parts k where k.message_id = u.message and k.part = u.part)
          on conflict (message_id, part) do update set state = 'sending', attempts = excluded.attempts
           where p.state <> 'sent' and p.attempts = excluded.attempts - 1
-         returning message_id, part",
+         returning message_id, part, attempts",
         &messages,
         &parts,
         &attempts
     )
     .fetch_all(&pool)
     .await?;
-    let began = |call: &Sending| begun.iter().any(|row| row.message_id == call.message.0 && row.part == call.part);
+    let began = |call: &Sending| {
+        begun.iter().any(|row| (row.message_id, row.part, row.attempts) == (call.message.0, call.part, call.attempts + 1))
+    };
     Ok(calls.iter().map(began).collect())
 }
 
@@ -268,15 +272,27 @@ async fn parts_sent(pool: PgPool, calls: Vec<Sent>) -> Result<Vec<Option<Duratio
     Ok(calls.iter().map(age).collect())
 }
 
-/// The call that was begun as number `attempt` was not executed; `refused`: because of what it said.
-pub async fn part_not_sent(pool: &PgPool, message: MessageId, part: i32, attempt: i32, refused: bool) -> Result<()> {
+/// How a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It was not executed.
+    NotExecuted,
+    /// Nor was it, because of what it said.
+    Refused,
+    /// Its answer was lost: nobody will ever know whether it was executed.
+    Unknown,
+}
+
+/// The call that was begun as number `attempt` has failed.
+pub async fn part_failed(pool: &PgPool, message: MessageId, part: i32, attempt: i32, failure: Failure) -> Result<()> {
     sqlx::query!(
-        "update personal_telegram_parts set state = 'waiting', refusals = refusals + case when $4 then 1 else 0 end
+        "update personal_telegram_parts set state = $4, refusals = refusals + case when $5 then 1 else 0 end
           where message_id = $1 and part = $2 and state = 'sending' and attempts = $3",
         message.0,
         part,
         attempt,
-        refused
+        if failure == Failure::Unknown { "unknown" } else { "waiting" },
+        failure == Failure::Refused
     )
     .execute(pool)
     .await?;
@@ -297,19 +313,24 @@ pub async fn failed(pool: &PgPool, message: MessageId, reason: &str) -> Result<(
 }
 
 /// Says that a topic is going to be created: an operator may answer in it before [`topic_created`] has stored its number. Until then, or until
-/// [`topic_not_created`].
-pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<()> {
-    sqlx::query!("update personal_telegram_dialogs set topic_begun_at = now() where dialog_id = $1", dialog.0)
-        .execute(pool)
-        .await?;
-    Ok(())
+/// [`topic_not_created`]. When it began, by which the two know that no other run has begun meanwhile. `None`: the dialog is gone.
+pub async fn topic_begins(pool: &PgPool, dialog: DialogId) -> Result<Option<DateTime<Utc>>> {
+    let begun = sqlx::query_scalar!(
+        r#"update personal_telegram_dialogs set topic_begun_at = clock_timestamp() where dialog_id = $1 returning topic_begun_at as "begun!""#,
+        dialog.0
+    );
+    Ok(begun.fetch_optional(pool).await?)
 }
 
-/// Telegram refused to create the topic.
-pub async fn topic_not_created(pool: &PgPool, dialog: DialogId) -> Result<()> {
-    sqlx::query!("update personal_telegram_dialogs set topic_begun_at = null where dialog_id = $1", dialog.0)
-        .execute(pool)
-        .await?;
+/// Telegram refused to create the topic that `begun` at that time.
+pub async fn topic_not_created(pool: &PgPool, dialog: DialogId, begun: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "update personal_telegram_dialogs set topic_begun_at = null where dialog_id = $1 and topic_begun_at = $2",
+        dialog.0,
+        begun
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -327,11 +348,20 @@ pub async fn topic_may_appear(tx: &mut Tx, bot: BotId, group: ChatId, written: D
     Ok(pending.fetch_one(tx.conn()).await?)
 }
 
-/// Remembers a topic that was just created. Our row is locked before the shared one, as everywhere. The first in another group, which the old system
-/// may have chosen, ends the numbers of messages in the former.
-pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic: ThreadId, title: &str) -> Result<()> {
-    sqlx::query!(
-        "with ours as (update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1 returning dialog_id),
+/// Remembers the topic that `begun` at that time. False: it is known already, or another run has begun one since, or the dialog is gone. Our row is
+/// locked before the shared one, as everywhere. The first in another group, which the old system may have chosen, ends the numbers of messages in
+/// the former.
+pub async fn topic_created(
+    pool: &PgPool,
+    dialog: DialogId,
+    begun: DateTime<Utc>,
+    group: ChatId,
+    topic: ThreadId,
+    title: &str,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "with ours as (
+           update personal_telegram_dialogs set topic_title = $4, topic_begun_at = null where dialog_id = $1 and topic_begun_at = $5 returning dialog_id),
          moved as (select d.id from dialogs d join ours on ours.dialog_id = d.id where d.telegram_chat_id <> $2),
          numbers as (
            update personal_telegram_messages m set bot_message_id = null from moved
@@ -344,11 +374,12 @@ pub async fn topic_created(pool: &PgPool, dialog: DialogId, group: ChatId, topic
         dialog.0,
         group.to_string(),
         topic.to_string(),
-        title
+        title,
+        begun
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Forgets a topic that somebody deleted.

@@ -49,7 +49,7 @@ export async function act(button, action) {
 
 /** Puts the focus on what has this id by now, else where the page begins: what had it may have been renewed, or be gone. */
 export function focusOn(id) {
-  (document.getElementById(id) ?? document.getElementById('main')).focus();
+  (document.getElementById(id) ?? document.getElementById('main')).focus({ preventScroll: true });
 }
 
 /** Opens a window over the page. When it closes, whoever works by keyboard goes on at the button that opened it. */

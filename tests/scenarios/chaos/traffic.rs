@@ -80,7 +80,7 @@ impl<'a> Traffic<'a> {
         let mut last = (0, 0);
         let mut moved = Instant::now();
         loop {
-            let (mirrored, received) = (self.mirrored().await, self.received().await);
+            let ((mirrored, _), received) = (self.mirrored().await, self.received().await);
             let missing: usize =
                 self.dialogs.iter().map(|dialog| dialog.written + dialog.answered).sum::<usize>() - mirrored - received;
             self.trace.sample(&format!("{missing} still to come"));
@@ -95,15 +95,16 @@ impl<'a> Traffic<'a> {
         }
         // What comes twice may come late.
         sleep(LOOK).await;
-        self.mirrored().await;
+        let (_, again) = self.mirrored().await;
         self.received().await;
+        self.trace.event(&format!("{again} messages show twice in their topics, and could not be known to be there"));
         assert_eq!(self.stack.topics().await.len(), self.dialogs.len(), "one topic for each customer");
     }
 
-    /// How many messages stand in their topics. They must do so in order; one that is there twice must have a reason.
-    async fn mirrored(&self) -> usize {
+    /// How many messages stand in their topics, and how often one does so again. They must do so in order; one that is there twice must have a reason.
+    async fn mirrored(&self) -> (usize, usize) {
         let topics = self.topics().await;
-        let mut count = 0;
+        let mut count = (0, 0);
         for Dialog { name, written, .. } in &self.dialogs {
             let shown = topics.get(name).map(|topic| numbers(topic, name)).unwrap_or_default();
             let (once, again) = first_and_again(&shown);
@@ -111,7 +112,8 @@ impl<'a> Traffic<'a> {
             assert_eq!(once, expected, "{name}: lost or reordered");
             assert!(once.len() <= *written, "{name}: {once:?}");
             assert_are_provable(self.stack, name, &again).await;
-            count += once.len();
+            count.0 += once.len();
+            count.1 += again.len();
         }
         count
     }
