@@ -143,6 +143,39 @@ async fn what_was_posted_while_postgresql_was_away_is_not_posted_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_finds_a_call_begun_hears_how_it_ended() {
+    let mut stack = Stack::start(Setup::default()).await;
+    let people = populate(&stack, 1).await;
+    wait_for_shares(&stack, Duration::from_secs(20), &[1]).await;
+    everybody_writes(&stack, &people, "раз").await;
+    wait_mirrored(&stack, 1, &["раз"]).await;
+    let pool = stack.store().pool().clone();
+    let message = async |sql: &'static str| {
+        wait_until(TWO_MINUTES, sql, async || sqlx::query_scalar::<_, i32>(sql).fetch_optional(&pool).await.ok()?).await
+    };
+    stack.control("POST", "/faults", json!({ "kind": "latency", "ms": 60_000 })).await;
+    everybody_writes(&stack, &people, "два").await;
+    message("select message_id from personal_telegram_parts where state = 'sending'").await;
+    stack.workers.remove(0).kill().await;
+    stack.control("DELETE", "/faults", json!({})).await;
+    let calls = async |stack: &Stack| stack.control("GET", "/stats", json!(null)).await["bot"]["sendMessage"].clone();
+    let before = calls(&stack).await;
+    assert!(before.as_i64() > Some(0), "{before}");
+    stack.add_worker().await;
+    let id = message(
+        "select p.message_id from personal_telegram_parts p join apalis.jobs j on j.job_type = 'mirror-message' and j.status = 'Running'
+          where p.state = 'sending' and j.runs = 2",
+    );
+    let id = tuberry_domain::MessageId(id.await);
+    let known = tuberry_domain::BotMessageId(77);
+    tuberry_storage::mirror::Mirror::start(&pool).part_sent(id, 0, known, true).await.unwrap();
+    message("select 1 where not exists (select from apalis.jobs where job_type = 'mirror-message' and status in ('Pending', 'Running'))").await;
+    assert_eq!(calls(&stack).await, before, "it is not posted again");
+    let sent = "select sent_id::int from personal_telegram_parts where attempts = 1 order by message_id desc limit 1";
+    assert_eq!(message(sent).await, 77);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_postgresql_moves_no_account_and_doubles_nothing() {
     let stack = Stack::start(Setup { workers: 2, own_cluster: true, ..Setup::default() }).await;
     let people = populate(&stack, 4).await;
