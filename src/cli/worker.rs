@@ -117,8 +117,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         bridge.await.context("bridge")?;
     }
     jobs.await.context("jobs")?;
-    tuberry_jobs::all_stored(STORING).await;
-    fleet.stop().await;
+    tokio::join!(fleet.stop(), tuberry_jobs::all_stored(STORING));
     claims.stop().await;
     if let Some(port) = port {
         port.abort();

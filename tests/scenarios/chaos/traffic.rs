@@ -97,7 +97,7 @@ impl<'a> Traffic<'a> {
         sleep(LOOK).await;
         let (_, again) = self.mirrored().await;
         self.received().await;
-        self.trace.event(&format!("{again} messages show twice in their topics, and could not be known to be there"));
+        self.trace.event(&format!("{again} messages show twice in their topics, each with a reason"));
         assert_eq!(self.stack.topics().await.len(), self.dialogs.len(), "one topic for each customer");
     }
 
