@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tuberry_domain::ports::{BotError, SendTopicMessage};
 use tuberry_domain::text::FormattedText;
 use tuberry_domain::{BotId, BotMessageId, ChatId, ThreadId};
-use tuberry_storage::{limits, mirror};
+use tuberry_storage::{limits, topics};
 
 /// `/getid` in any chat: answers with the chat's id, its kind and, in a topic, the thread's id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,17 +82,17 @@ impl Job<Context> for DeleteServiceMessage {
 }
 
 async fn ready(cx: &Context, bot: BotId, chat: ChatId) -> Result<Option<tuberry_domain::ports::BotToken>, JobError> {
-    if let Some(until) = limits::not_before(cx.store.pool(), &[mirror::bot_scope(bot, Some(chat))]).await? {
+    if let Some(until) = limits::not_before(cx.store.pool(), &[topics::bot_scope(bot, Some(chat))]).await? {
         return Err(wait_for(until));
     }
-    Ok(mirror::bot_token(cx.store.pool(), bot).await?)
+    Ok(topics::bot_token(cx.store.pool(), bot).await?)
 }
 
 async fn settle(cx: &Context, bot: BotId, chat: ChatId, result: Result<(), BotError>) -> Result<(), JobError> {
     match result {
         Ok(()) | Err(BotError::MessageNotFound | BotError::TopicNotFound | BotError::TopicClosed) => Ok(()),
         Err(BotError::RetryAfter(wait)) => {
-            limits::impose(cx.store.pool(), &mirror::bot_scope(bot, Some(chat)), wait).await?;
+            limits::impose(cx.store.pool(), &topics::bot_scope(bot, Some(chat)), wait).await?;
             Err(JobError::Snooze(wait))
         }
         Err(error @ (BotError::Refused(_) | BotError::NoAccess(_))) => Err(JobError::cancel(error)),

@@ -11,7 +11,7 @@ use tuberry_domain::text::MESSAGE_LIMIT;
 use tuberry_domain::{BotId, ThreadId};
 use tuberry_storage::chat_membership::{self, Membership};
 use tuberry_storage::replies::{self, NewReply};
-use tuberry_storage::{Error, Result, Store, bots, mirror};
+use tuberry_storage::{Error, Result, Store, bots, topics};
 
 /// Accepts an update of `bot`. When it returns, everything that follows from the update is durable.
 pub async fn accept(store: &Store, bot: BotId, update: &BotUpdate) -> Result<()> {
@@ -50,7 +50,7 @@ async fn answer_getid(store: &Store, bot: BotId, message: &BotMessage) -> Result
 async fn accept_reply(store: &Store, bot: BotId, message: &BotMessage, topic: ThreadId) -> Result<()> {
     let mut tx = store.begin().await?;
     // Asked first: a topic whose number is stored between the two look-ups is found by the second.
-    let may_appear = mirror::topic_may_appear(&mut tx, bot, message.chat.id, message.date).await?;
+    let may_appear = topics::topic_may_appear(&mut tx, bot, message.chat.id, message.date).await?;
     let Some(to) = replies::addressee(&mut tx, bot, message.chat.id, topic).await? else {
         // An operator can be quicker than the job that created the topic. Telegram offers the update again.
         return if may_appear { Err(Error::Early("topic")) } else { Ok(()) };
@@ -106,12 +106,12 @@ async fn accept_service(store: &Store, bot: BotId, service: &BotService) -> Resu
     match service.kind {
         ServiceKind::TopicEdited => {
             let mut tx = store.begin().await?;
-            if mirror::is_own_topic(&mut tx, bot, service.chat.id, service.thread).await? {
+            if topics::is_own_topic(&mut tx, bot, service.chat.id, service.thread).await? {
                 enqueue(&mut tx, &DeleteServiceMessage { bot, chat: service.chat.id, message: service.id }).await?;
             }
             tx.commit().await
         }
-        ServiceKind::MigratedTo(to) => mirror::group_moved(store, bot, service.chat.id, to).await,
+        ServiceKind::MigratedTo(to) => topics::group_moved(store, bot, service.chat.id, to).await,
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tuberry_domain::DialogId;
 use tuberry_domain::ports::BotError;
 use tuberry_domain::title::{Mark, title};
-use tuberry_storage::{Tx, mirror};
+use tuberry_storage::{Tx, topics};
 
 /// The job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Job<Context> for RefreshTopic {
             return Ok(());
         }
         match cx.bots.rename_topic(&place.token, topic.group(), thread, &wanted).await {
-            Ok(()) | Err(BotError::NotModified) => Ok(mirror::topic_titled(cx.store.pool(), self.dialog, &wanted).await?),
+            Ok(()) | Err(BotError::NotModified) => Ok(topics::topic_titled(cx.store.pool(), self.dialog, &wanted).await?),
             Err(BotError::TopicNotFound) => Ok(()),
             Err(BotError::Refused(reason)) => Err(JobError::Cancel(reason)),
             Err(error) => Err(topic.outcome(&error).await?),

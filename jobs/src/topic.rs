@@ -8,7 +8,7 @@ use tuberry_domain::ports::{BotError, SendTopicMessage};
 use tuberry_domain::title::{Mark, title};
 use tuberry_domain::{BotMessageId, ChatId, DialogId, ThreadId};
 use tuberry_storage::limits;
-use tuberry_storage::mirror::{self, Place};
+use tuberry_storage::topics::{self, Place};
 
 /// Policy of jobs that must not give up for a passing reason: no attempt limit, a week.
 pub(crate) const PERSISTENT: Policy =
@@ -55,7 +55,7 @@ impl<'a> Topic<'a> {
         }
         let mark = if self.place.waiting { Mark::Waiting } else { Mark::Answered };
         let name = title(mark, &self.place.name);
-        let Some(begun) = mirror::topic_begins(self.cx.store.pool(), self.place.dialog).await? else {
+        let Some(begun) = topics::topic_begins(self.cx.store.pool(), self.place.dialog).await? else {
             return Err(JobError::Snooze(Duration::ZERO));
         };
         let topic = match self.cx.bots.create_topic(&self.place.token, self.group, &name).await {
@@ -63,7 +63,7 @@ impl<'a> Topic<'a> {
             Err(error) => {
                 // Told that there is none: nobody can answer in it. An answer that was lost leaves that open.
                 if !matches!(error, BotError::Lost(_)) {
-                    mirror::topic_not_created(self.cx.store.pool(), self.place.dialog, begun).await?;
+                    topics::topic_not_created(self.cx.store.pool(), self.place.dialog, begun).await?;
                 }
                 return Err(self.outcome(&error).await?);
             }
@@ -71,7 +71,7 @@ impl<'a> Topic<'a> {
         let (pool, dialog, group) = (self.cx.store.pool().clone(), self.place.dialog, self.group);
         let stored = persist(move || {
             let (pool, name) = (pool.clone(), name.clone());
-            async move { mirror::topic_created(&pool, dialog, begun, group, topic, &name).await }
+            async move { topics::topic_created(&pool, dialog, begun, group, topic, &name).await }
         });
         if !stored.await? {
             return Err(JobError::Snooze(OVERTAKEN));
@@ -83,7 +83,7 @@ impl<'a> Topic<'a> {
     /// Forgets a deleted topic, so that [`Topic::ensure`] makes a new one.
     pub(crate) async fn forget(&mut self) -> Result<(), JobError> {
         if let Some(topic) = self.place.topic.take() {
-            mirror::topic_gone(self.cx.store.pool(), self.place.dialog, topic).await?;
+            topics::topic_gone(self.cx.store.pool(), self.place.dialog, topic).await?;
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl<'a> Topic<'a> {
             // Beside the run: it has to store what Telegram has done before anything else.
             let (pool, bot) = (self.cx.store.pool().clone(), self.place.bot);
             tokio::spawn(async move {
-                if let Err(error) = mirror::bot_access(&pool, bot, true).await {
+                if let Err(error) = topics::bot_access(&pool, bot, true).await {
                     tracing::debug!(%error, "the bot's recovery is not noted yet");
                 }
             });
@@ -112,12 +112,12 @@ impl<'a> Topic<'a> {
                 JobError::Snooze(*wait)
             }
             BotError::Migrated(to) => {
-                mirror::group_moved(&self.cx.store, self.place.bot, self.group, *to).await?;
+                topics::group_moved(&self.cx.store, self.place.bot, self.group, *to).await?;
                 JobError::Snooze(Duration::ZERO)
             }
             BotError::NoAccess(reason) => {
                 tracing::warn!(bot = self.place.bot.0, %reason, "the working group is out of reach; its jobs are parked");
-                mirror::bot_access(pool, self.place.bot, false).await?;
+                topics::bot_access(pool, self.place.bot, false).await?;
                 JobError::Snooze(PARKED)
             }
             other => JobError::retry(other),

@@ -11,7 +11,7 @@ use tuberry::http::{AppState, Webhooks, router};
 use tuberry::tokens::Tokens;
 use tuberry_domain::{ChatId, ClientId, DialogId, Sealer, Secret, ThreadId, UserId};
 use tuberry_storage::users::{NewUser, Role};
-use tuberry_storage::{Store, clients, mirror, users};
+use tuberry_storage::{Store, clients, topics, users};
 
 /// Connections of the interface to the database.
 const POOL: u32 = 10;
@@ -221,8 +221,8 @@ impl App {
     /// A dialog's topic is made in this group.
     pub async fn topic_created(&self, dialog: i32, group: i64, topic: i64) {
         let (pool, dialog) = (self.database.store.pool(), DialogId(dialog));
-        let begun = mirror::topic_begins(pool, dialog).await.expect("a beginning").expect("a dialog");
-        let created = mirror::topic_created(pool, dialog, begun, ChatId(group), ThreadId(topic), "Клиент").await;
+        let begun = topics::topic_begins(pool, dialog).await.expect("a beginning").expect("a dialog");
+        let created = topics::topic_created(pool, dialog, begun, ChatId(group), ThreadId(topic), "Клиент").await;
         assert!(created.expect("a topic"));
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tuberry_domain::{BotMessageId, ChatId, DialogId, MessageId, ThreadId};
 use tuberry_storage::mirror::{self, Failure, Mirror};
-use tuberry_storage::{Store, clients, projects};
+use tuberry_storage::{Store, clients, projects, topics};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -149,15 +149,15 @@ async fn a_topic_that_another_run_has_begun_anew_is_not_taken_for_the_dialogs() 
     let pool = database.store.pool();
     let dialog = mirror.load(messages[0]).await.unwrap().unwrap().dialog;
     let created =
-        async |begun, topic| mirror::topic_created(pool, dialog, begun, ChatId(-1001), ThreadId(topic), "Клиент").await.unwrap();
-    let first = mirror::topic_begins(pool, dialog).await.unwrap().unwrap();
-    let second = mirror::topic_begins(pool, dialog).await.unwrap().unwrap();
+        async |begun, topic| topics::topic_created(pool, dialog, begun, ChatId(-1001), ThreadId(topic), "Клиент").await.unwrap();
+    let first = topics::topic_begins(pool, dialog).await.unwrap().unwrap();
+    let second = topics::topic_begins(pool, dialog).await.unwrap().unwrap();
     assert!(!created(first, 1).await, "the second one's runs already");
-    mirror::topic_not_created(pool, dialog, first).await.unwrap();
+    topics::topic_not_created(pool, dialog, first).await.unwrap();
     assert!(created(second, 2).await, "what became of the first one says nothing of it");
     assert!(!created(first, 1).await && !created(second, 2).await, "once is enough");
     assert_eq!(mirror.place(dialog).await.unwrap().unwrap().topic, Some(ThreadId(2)));
-    assert_eq!(mirror::topic_begins(pool, DialogId(0)).await.unwrap(), None);
+    assert_eq!(topics::topic_begins(pool, DialogId(0)).await.unwrap(), None);
 }
 
 #[tokio::test]

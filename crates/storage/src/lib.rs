@@ -36,6 +36,7 @@ mod store;
 pub mod sync;
 pub mod telegram_chats;
 mod together;
+pub mod topics;
 pub mod users;
 mod wake_ups;
 mod words;
