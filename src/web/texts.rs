@@ -121,9 +121,10 @@ pub(super) async fn choose(Form(choice): Form<Choice>) -> Response {
     ([(header::SET_COOKIE, cookie)], Redirect::to(local(&choice.back))).into_response()
 }
 
-/// A path of our own, and nothing that a browser takes for another host.
+/// A path of our own, and nothing that a browser takes for another host: it drops tabs and line ends from an address (URL Standard, "basic URL
+/// parser"). No control character may stand in a header either.
 pub(super) fn local(path: &str) -> &str {
-    let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
+    let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(|c: char| c == '\\' || c.is_control());
     if ours { path } else { "/" }
 }
 
@@ -159,7 +160,8 @@ mod tests {
     #[test]
     fn only_our_own_pages_are_come_back_to() {
         assert_eq!(local("/client?x=1"), "/client?x=1");
-        for foreign in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", ""] {
+        let spellings = ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "/\n/evil.example"];
+        for foreign in spellings.into_iter().chain(["javascript:1", "", "/client\0", "/client\x7f"]) {
             assert_eq!(local(foreign), "/");
         }
     }
