@@ -121,8 +121,8 @@ pub(super) async fn choose(Form(choice): Form<Choice>) -> Response {
     ([(header::SET_COOKIE, cookie)], Redirect::to(local(&choice.back))).into_response()
 }
 
-/// A path of our own, and nothing that a browser takes for another host: it drops tabs and line ends from an address (URL Standard, "basic URL
-/// parser"). No control character may stand in a header either.
+/// `path` where it is one of our own, else `/`. Browsers read a backslash as a slash, and remove tabs and line ends from an address (URL Standard,
+/// "basic URL parser"), so either could turn a path into another host. Other control characters cannot stand in the `Location` header.
 pub(super) fn local(path: &str) -> &str {
     let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(|c: char| c == '\\' || c.is_control());
     if ours { path } else { "/" }
